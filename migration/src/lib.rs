@@ -1,0 +1,52 @@
+//! The history of the schema, frozen: a migration that has been released is never edited and imports no live code.
+//!
+//! The records are written as SQL, once for both engines, because what matters here (partial unique indexes, checks, composite foreign
+//! keys) is what a schema builder hides. Expand first, contract a release later: a running old binary must get on with the new schema.
+
+pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
+use sea_orm_migration::prelude::{DbErr, DynIden, IntoIden, MigrationTrait};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+
+mod m20261122_000001_create_records;
+mod m20261122_000002_create_journal;
+
+/// The table that says which migrations a database has; a database without it is not ours.
+pub const MIGRATIONS: &str = "claimcheck_migrations";
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migration_table_name() -> DynIden {
+        MIGRATIONS.into_iden()
+    }
+
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_create_records::Migration),
+            Box::new(m20261122_000002_create_journal::Migration),
+        ]
+    }
+}
+
+/// Runs statements separated by a semicolon at the end of a line, with the names of types that differ between the engines replaced.
+async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
+    let postgres = manager.get_database_backend() == DbBackend::Postgres;
+    let types: [(&str, &str, &str); 8] = [
+        ("{id}", "uuid", "BLOB"),
+        ("{time}", "timestamptz", "TEXT"),
+        ("{bytes}", "bytea", "BLOB"),
+        ("{json}", "jsonb", "TEXT"),
+        ("{bool}", "boolean", "INTEGER"),
+        ("{int}", "integer", "INTEGER"),
+        ("{long}", "bigint", "INTEGER"),
+        ("{table}", "", "STRICT, WITHOUT ROWID"),
+    ];
+    let script = types.iter().fold(script.to_owned(), |script, (name, on_postgres, on_sqlite)| {
+        script.replace(name, if postgres { on_postgres } else { on_sqlite })
+    });
+    for statement in script.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}

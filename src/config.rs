@@ -1,0 +1,310 @@
+//! The settings of a process: the only reader of the environment.
+//!
+//! A [`Config`] is read once, whole, before anything is opened; what is malformed is one error that names the variable and the form its
+//! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. Values are
+//! never printed, for the address of a database may hold its password. Clock and ids stand here too, so that a test can hold them still.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+
+use crate::{clock::Clock, id::Ids};
+
+/// What a process needs to know before it starts.
+#[derive(Clone)]
+pub struct Config {
+    /// `DATABASE_URL`: `sqlite:` and a file, or `postgres:`.
+    pub database_url: String,
+    /// `CLAIMCHECK_LISTEN`: where requests are served; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// `CLAIMCHECK_KEYS`: the file with the keys that are kept outside the database.
+    pub keys: Option<PathBuf>,
+    /// `CLAIMCHECK_REVEAL_DAYS`: how long an issued code may be revealed again; 0: it is shown once only.
+    pub reveal_days: u32,
+    /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
+    pub log: Option<String>,
+    /// The sizes, counts and deadlines.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub ids: Ids,
+}
+
+/// How much is served, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body, and of a socket's message.
+    pub body_bytes: usize,
+    /// How long a request's body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long an operation may run.
+    pub request_timeout: Duration,
+    /// Tokens of a document.
+    pub document_tokens: usize,
+    /// Selections of a document, its fragments expanded.
+    pub expanded_selections: usize,
+    /// Root fields of a mutation.
+    pub mutation_root_fields: usize,
+    /// Levels of a document.
+    pub depth: usize,
+    /// The cost of a document, weighted by the sizes of its pages.
+    pub complexity: usize,
+    /// Aliases of a document.
+    pub aliases: usize,
+    /// Records of a page.
+    pub page: usize,
+    /// Errors of an answer.
+    pub errors: usize,
+    /// Operations that run on a socket at a time.
+    pub operations_per_socket: usize,
+    /// Sockets that are open under a server's key on one node.
+    pub sockets: usize,
+    /// Sockets that are open under a customer's credential on one node.
+    pub customer_sockets: usize,
+    /// How long a socket may take to say who opens it.
+    pub init_timeout: Duration,
+    /// How often a socket's peer is asked whether it is there.
+    pub ping_interval: Duration,
+    /// How long a socket's peer may take nothing of what is written to it.
+    pub write_timeout: Duration,
+    /// Units of an order.
+    pub order_units: usize,
+    /// Lines of an order.
+    pub order_lines: usize,
+    /// Well-formed unknown codes that one guesser may try within a quarter of an hour.
+    pub guesses: u32,
+    /// The same for a server's key, behind which many people stand.
+    pub server_guesses: u32,
+    /// Connections to a PostgreSQL server.
+    pub connections: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(30),
+            document_tokens: 10_000,
+            expanded_selections: 10_000,
+            mutation_root_fields: 10,
+            depth: 16,
+            complexity: 20_000,
+            aliases: 30,
+            page: 100,
+            errors: 10,
+            operations_per_socket: 64,
+            sockets: 50_000,
+            customer_sockets: 20,
+            init_timeout: Duration::from_secs(3),
+            ping_interval: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(30),
+            order_units: 100_000,
+            order_lines: 2_000,
+            guesses: 10,
+            server_guesses: 1_000,
+            connections: 16,
+        }
+    }
+}
+
+/// A setting that cannot be used: one line that names the variable and says what its value must look like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{variable} must be {form}")]
+    Malformed { variable: &'static str, form: String },
+    #[error("CLAIMCHECK_KEYS must name the key file: only a SQLite database has a place beside it")]
+    NoKeyFile,
+}
+
+impl Config {
+    /// The settings of this process.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&environment)
+    }
+
+    /// The defaults, for the database at `url`.
+    pub fn for_database(url: &str) -> Self {
+        Self {
+            database_url: url.to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            keys: None,
+            reveal_days: 30,
+            log: None,
+            limits: Limits::default(),
+            clock: Clock::default(),
+            ids: Ids::default(),
+        }
+    }
+
+    fn read(variable: &Variables) -> Result<Self, ConfigError> {
+        let url = variable("DATABASE_URL")?.unwrap_or_else(|| "sqlite:claimcheck.db".to_owned());
+        if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
+            let form = "like sqlite:claimcheck.db or postgres://user@host/database";
+            return Err(ConfigError::Malformed { variable: "DATABASE_URL", form: form.to_owned() });
+        }
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            let form = "a file, like sqlite:claimcheck.db: a database in memory cannot be shared by connections";
+            return Err(ConfigError::Malformed { variable: "DATABASE_URL", form: form.to_owned() });
+        }
+        let defaults = Self::for_database(&url);
+        Ok(Self {
+            listen: parsed(variable, "CLAIMCHECK_LISTEN", "an address and port, like 127.0.0.1:8000", defaults.listen)?,
+            keys: variable("CLAIMCHECK_KEYS")?.map(PathBuf::from),
+            reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0, 3_650, defaults.reveal_days)?,
+            log: variable("CLAIMCHECK_LOG")?,
+            limits: Limits::read(variable)?,
+            ..defaults
+        })
+    }
+
+    /// The file of the keys: the one that is named, or the one beside a SQLite database.
+    pub fn key_file(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(path) = &self.keys {
+            return Ok(path.clone());
+        }
+        let mut path = sqlite_file(&self.database_url).ok_or(ConfigError::NoKeyFile)?.into_os_string();
+        path.push(".keys");
+        Ok(path.into())
+    }
+}
+
+impl Limits {
+    fn read(variable: &Variables) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        let count = |name, most, default| number(variable, name, 1, most, default);
+        let request_seconds = default.request_timeout.as_secs();
+        Ok(Self {
+            body_bytes: count("CLAIMCHECK_MAX_BODY_BYTES", 1 << 30, default.body_bytes)?,
+            request_timeout: Duration::from_secs(number(
+                variable,
+                "CLAIMCHECK_MAX_REQUEST_SECONDS",
+                1,
+                3_600,
+                request_seconds,
+            )?),
+            document_tokens: count("CLAIMCHECK_MAX_TOKENS", 1_000_000, default.document_tokens)?,
+            expanded_selections: count("CLAIMCHECK_MAX_SELECTIONS", 1_000_000, default.expanded_selections)?,
+            mutation_root_fields: count("CLAIMCHECK_MAX_ROOT_FIELDS", 1_000, default.mutation_root_fields)?,
+            depth: count("CLAIMCHECK_MAX_DEPTH", 64, default.depth)?,
+            complexity: count("CLAIMCHECK_MAX_COMPLEXITY", 100_000_000, default.complexity)?,
+            aliases: count("CLAIMCHECK_MAX_ALIASES", 10_000, default.aliases)?,
+            page: count("CLAIMCHECK_MAX_PAGE", 10_000, default.page)?,
+            errors: count("CLAIMCHECK_MAX_ERRORS", 10_000, default.errors)?,
+            operations_per_socket: count("CLAIMCHECK_MAX_OPERATIONS", 100_000, default.operations_per_socket)?,
+            sockets: count("CLAIMCHECK_MAX_SOCKETS", 10_000_000, default.sockets)?,
+            customer_sockets: count("CLAIMCHECK_MAX_CUSTOMER_SOCKETS", 10_000_000, default.customer_sockets)?,
+            order_units: count("CLAIMCHECK_MAX_ORDER_UNITS", 10_000_000, default.order_units)?,
+            order_lines: count("CLAIMCHECK_MAX_ORDER_LINES", 100_000, default.order_lines)?,
+            guesses: number(variable, "CLAIMCHECK_MAX_GUESSES", 1, 1_000_000, default.guesses)?,
+            server_guesses: number(variable, "CLAIMCHECK_MAX_SERVER_GUESSES", 1, 1_000_000, default.server_guesses)?,
+            connections: number(variable, "CLAIMCHECK_MAX_CONNECTIONS", 2, 10_000, default.connections)?,
+            ..default
+        })
+    }
+}
+
+/// Where variables come from: the environment, or a test.
+type Variables<'a> = dyn Fn(&'static str) -> Result<Option<String>, ConfigError> + 'a;
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(ConfigError::Malformed { variable: name, form: "text in UTF-8".to_owned() })
+        }
+    }
+}
+
+fn parsed<T: FromStr>(variable: &Variables, name: &'static str, form: &str, default: T) -> Result<T, ConfigError> {
+    let Some(text) = variable(name)? else { return Ok(default) };
+    text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() })
+}
+
+fn number<T>(variable: &Variables, name: &'static str, least: T, most: T, default: T) -> Result<T, ConfigError>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    let form = format!("a whole number from {least} to {most}");
+    let value = parsed(variable, name, &form, default)?;
+    if value < least || value > most { Err(ConfigError::Malformed { variable: name, form }) } else { Ok(value) }
+}
+
+/// The file of a SQLite database; none for another engine.
+fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok()).flatten()?;
+    Some(Path::to_owned(options.get_filename()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(&|name| {
+            let value = pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            Ok(value)
+        })
+    }
+
+    #[test]
+    fn nothing_set_means_a_file_here_and_the_documented_limits() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.database_url, "sqlite:claimcheck.db");
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.reveal_days, 30);
+        assert_eq!(config.key_file(), Ok(PathBuf::from("claimcheck.db.keys")));
+        let limits = config.limits;
+        assert_eq!((limits.depth, limits.complexity, limits.aliases, limits.page), (16, 20_000, 30, 100));
+        assert_eq!((limits.expanded_selections, limits.document_tokens), (10_000, 10_000));
+        assert_eq!((limits.mutation_root_fields, limits.errors, limits.body_bytes), (10, 10, 1 << 20));
+        assert_eq!((limits.operations_per_socket, limits.sockets, limits.customer_sockets), (64, 50_000, 20));
+        assert_eq!((limits.order_units, limits.order_lines), (100_000, 2_000));
+        assert_eq!((limits.guesses, limits.server_guesses), (10, 1_000));
+        assert_eq!(limits.request_timeout, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_keys_lie_beside_a_sqlite_file_and_must_be_named_otherwise() {
+        for (url, keys) in [
+            ("sqlite:///var/lib/a.db?mode=rwc", "/var/lib/a.db.keys"),
+            ("sqlite://a%20b.db", "a b.db.keys"),
+        ] {
+            assert_eq!(Config::for_database(url).key_file(), Ok(PathBuf::from(keys)));
+        }
+        let postgres = [("DATABASE_URL", "postgres://u:p@h/d")];
+        assert_eq!(read(&postgres).unwrap().key_file(), Err(ConfigError::NoKeyFile));
+        let named = [("DATABASE_URL", "postgres://u:p@h/d"), ("CLAIMCHECK_KEYS", "/k")];
+        assert_eq!(read(&named).unwrap().key_file(), Ok(PathBuf::from("/k")));
+    }
+
+    #[test]
+    fn a_malformed_value_is_one_line_that_names_its_variable_and_does_not_repeat_it() {
+        for (name, value, form) in [
+            ("DATABASE_URL", "mysql://u:secret@h/d", "like sqlite:"),
+            ("DATABASE_URL", "sqlite::memory:", "a file"),
+            ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
+            ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
+            ("CLAIMCHECK_MAX_DEPTH", "0", "a whole number from 1 to 64"),
+            ("CLAIMCHECK_MAX_PAGE", "ten", "a whole number from 1 to 10000"),
+        ] {
+            let message = read(&[(name, value)]).err().unwrap().to_string();
+            assert!(message.starts_with(name) && message.contains(form), "{message}");
+            assert!(!message.contains("secret") && !message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_set_counts() {
+        let config = read(&[("CLAIMCHECK_MAX_PAGE", "25"), ("CLAIMCHECK_MAX_REQUEST_SECONDS", "5")]).unwrap();
+        assert_eq!((config.limits.page, config.limits.request_timeout), (25, Duration::from_secs(5)));
+    }
+}

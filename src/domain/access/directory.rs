@@ -1,0 +1,128 @@
+//! The principals of keys, remembered for two seconds: what a busy client costs, and how late a revocation is seen.
+//!
+//! Every node remembers for itself. Requests that ask for the same key at once share one look-up. Keys that nobody has are remembered as
+//! well, apart, so that a flood of made-up ones drives out no real one. That a key was used is noted here and written later, by a task of
+//! the service: no request waits for it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::future::Cache;
+
+use super::{
+    Secret,
+    principal::{By, Principal, find},
+};
+use crate::{
+    id::ApiKeyId,
+    store::{Db, Error, journal::Origin},
+};
+
+const REMEMBERED: Duration = Duration::from_secs(2);
+const MOST: u64 = 10_000;
+/// How exactly a key's last use is known.
+const USE: TimeDelta = TimeDelta::minutes(1);
+/// Uses written by one transaction.
+const BATCH: usize = 500;
+
+/// Finds the principals of keys. Cheap to clone; clones remember together.
+#[derive(Clone)]
+pub struct Directory {
+    db: Db,
+    known: Cache<By, Arc<Principal>>,
+    unknown: Cache<By, ()>,
+    used: Arc<Mutex<BTreeMap<ApiKeyId, DateTime<Utc>>>>,
+}
+
+/// Why nobody was found.
+enum Miss {
+    Unknown,
+    Failed(Arc<Error>),
+}
+
+impl Directory {
+    /// A directory of the keys in `db`.
+    pub fn new(db: Db) -> Self {
+        let (known, unknown) = (Cache::builder(), Cache::builder());
+        Self {
+            db,
+            known: known.max_capacity(MOST).time_to_live(REMEMBERED).build(),
+            unknown: unknown.max_capacity(MOST).time_to_live(REMEMBERED).build(),
+            used: Arc::default(),
+        }
+    }
+
+    /// Whom the secret is of, if it opens anything now.
+    pub async fn find(&self, secret: &Secret) -> Result<Option<Arc<Principal>>, Arc<Error>> {
+        self.look_up(By::Hash(secret.hash())).await
+    }
+
+    /// The same for a key that was found before: whether it still opens anything, and what.
+    pub async fn renew(&self, key: ApiKeyId) -> Result<Option<Arc<Principal>>, Arc<Error>> {
+        self.look_up(By::Key(key)).await
+    }
+
+    /// Forgets everything, so that a change made here is seen here by the next request.
+    pub fn forget(&self) {
+        self.known.invalidate_all();
+        self.unknown.invalidate_all();
+    }
+
+    /// Writes which keys were used since the last time. What cannot be written now is written the next time.
+    pub async fn write_uses(&self) -> Result<(), Error> {
+        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        let uses: Vec<_> = used.into_iter().collect();
+        for batch in uses.chunks(BATCH) {
+            if let Err(error) = self.write_batch(batch).await {
+                self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(uses);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&self, batch: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), Error> {
+        // In the order of their ids, so that two nodes that write the same keys wait for each other instead of locking up.
+        let sql = "UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
+        let origin = Origin::system("keys");
+        let write = self.db.write(&origin, |tx| async move {
+            for (key, moment) in batch {
+                tx.execute(sql, vec![(*moment).into(), (*key).into(), (*moment - USE).into()]).await?;
+            }
+            Ok::<_, Error>((tx, ()))
+        });
+        write.await
+    }
+
+    async fn look_up(&self, by: By) -> Result<Option<Arc<Principal>>, Arc<Error>> {
+        let now = self.db.clock().now();
+        if self.unknown.contains_key(&by) {
+            return Ok(None);
+        }
+        let found = self.known.try_get_with(by, async {
+            let principal = find(&self.db, by).await.map_err(|error| Miss::Failed(Arc::new(error)))?.ok_or(Miss::Unknown)?;
+            self.note_use(&principal, now);
+            Ok(Arc::new(principal))
+        });
+        match found.await {
+            Ok(principal) => Ok(Some(principal).filter(|principal| principal.stands(now))),
+            Err(miss) => match &*miss {
+                Miss::Unknown => {
+                    self.unknown.insert(by, ()).await;
+                    Ok(None)
+                }
+                Miss::Failed(error) => Err(Arc::clone(error)),
+            },
+        }
+    }
+
+    fn note_use(&self, principal: &Principal, now: DateTime<Utc>) {
+        if principal.stands(now) && principal.last_used_at.is_none_or(|last| last < now - USE) {
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(principal.key, now);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! API keys: making one, ending one, and finding out who shows one.
+//!
+//! A key has a role, and with it a partner or an account: a PARTNER key is its partner's and of those below, a CUSTOMER key one account's,
+//! a PROVISIONER key may be kept to a partner's sales. The secret is shown to whoever makes the key and is nowhere after that. A key is
+//! never changed but to be ended; what it opens is looked up anew every two seconds, see [`Directory`].
+
+mod directory;
+mod principal;
+mod secret;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use serde::{Deserialize, Serialize};
+
+pub use self::{directory::Directory, principal::Principal, secret::Secret};
+use super::{
+    Actor, Error, Operation,
+    account::{Named, Reference},
+    error::{invalid, not_found},
+    input,
+};
+use crate::{
+    entity::{
+        account,
+        api_key::{ActiveModel, COLUMN, Entity, Model},
+        event,
+        kind::{EventType, Role},
+        partner,
+    },
+    id::{ApiKeyId, PartnerId},
+    store::{self, Tx, journal},
+};
+
+/// A new key. Its secret is made beforehand and told to whoever asked; nothing of it can be learnt from what is stored.
+#[derive(Debug, Clone)]
+pub struct Create {
+    pub name: String,
+    pub role: Role,
+    pub partner_id: Option<PartnerId>,
+    /// The account of a CUSTOMER, in the namespace of the partner, or of the platform.
+    pub account_reference: Option<String>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub secret: Secret,
+}
+
+/// The key to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoke {
+    pub api_key_id: ApiKeyId,
+}
+
+/// The key that was made or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub api_key_id: ApiKeyId,
+}
+
+/// Makes a key. That a repeated request has made another one before shows in the stored hash: it is not this secret's, see [`Secret::opens`].
+pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outcome, Error> {
+    actor.may(Operation::Administer)?;
+
+    let partner = match command.partner_id {
+        None => None,
+        Some(id) => {
+            let found = partner::Entity::find_by_id(id).one(tx.connection()).await?;
+            Some(found.ok_or_else(|| not_found("partner").at(["partnerId"]))?)
+        }
+    };
+
+    let name = input::text(&command.name, input::NAME).map_err(|refusal| refusal.at(["name"]))?;
+    belongs(command)?;
+    if command.expires_at.is_some_and(|end| end <= tx.now()) {
+        return Err(invalid("a key must end in the future").at(["expiresAt"]).into());
+    }
+
+    let account = customer(tx, actor, command, partner.as_ref()).await?;
+    let key = Model {
+        id: tx.id(),
+        name,
+        role: command.role,
+        partner_id: command.partner_id,
+        account_id: account.as_ref().map(|account| account.id),
+        hash: command.secret.hash().to_vec(),
+        expires_at: command.expires_at,
+        revoked_at: None,
+        last_used_at: None,
+        created_at: tx.now(),
+    };
+    let row: ActiveModel = key.clone().into();
+    Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+
+    journal(tx, EventType::ApiKeyCreated, &key, account.as_ref());
+    Ok(Outcome { api_key_id: key.id })
+}
+
+/// Ends a key. One that has ended already stays as it is.
+pub async fn revoke(tx: &mut Tx, actor: &Actor, command: &Revoke) -> Result<Outcome, Error> {
+    actor.may(Operation::Administer)?;
+
+    let key = Entity::find_by_id(command.api_key_id).one(tx.connection()).await?;
+    let key = key.ok_or_else(|| not_found("API key").at(["apiKeyId"]))?;
+    if key.revoked_at.is_some() {
+        return Ok(Outcome { api_key_id: key.id });
+    }
+
+    let row = ActiveModel { revoked_at: Set(Some(tx.now())), ..Default::default() };
+    let update = Entity::update_many().set(row).filter(COLUMN.id.eq(key.id)).filter(COLUMN.revoked_at.is_null());
+    if update.exec(tx.connection()).await?.rows_affected != 1 {
+        return Err(store::Error::Conflict(key.id.to_string()).into());
+    }
+
+    let account = match key.account_id {
+        Some(id) => account::Entity::find_by_id(id).one(tx.connection()).await?,
+        None => None,
+    };
+    journal(tx, EventType::ApiKeyRevoked, &key, account.as_ref());
+    Ok(Outcome { api_key_id: key.id })
+}
+
+/// Refuses a role without whom it acts for, or with more than that.
+fn belongs(command: &Create) -> Result<(), Error> {
+    let refuse = |field: &str, message: String| Err(invalid(message).at([field]).into());
+    let (role, partner, account) = (command.role, command.partner_id, command.account_reference.as_deref());
+    match role {
+        Role::Partner if partner.is_none() => refuse("partnerId", "a PARTNER key needs a partner".to_owned()),
+        Role::Customer if account.is_none() => {
+            refuse("accountReference", "a CUSTOMER key needs the reference of an account".to_owned())
+        }
+        Role::Admin | Role::Support if partner.is_some() => {
+            refuse("partnerId", format!("a key with the role {role} belongs to no partner"))
+        }
+        Role::Admin | Role::Support | Role::Partner | Role::Provisioner if account.is_some() => {
+            refuse("accountReference", format!("a key with the role {role} belongs to no account"))
+        }
+        Role::Admin | Role::Support | Role::Partner | Role::Provisioner | Role::Customer => Ok(()),
+    }
+}
+
+/// The account of a customer's key, made where it is named for the first time.
+async fn customer(
+    tx: &Tx,
+    actor: &Actor,
+    command: &Create,
+    partner: Option<&partner::Model>,
+) -> Result<Option<account::Model>, Error> {
+    let Some(reference) = &command.account_reference else { return Ok(None) };
+    let namespace = partner.map_or(PartnerId::HOUSE, |partner| partner.root_id);
+    let beneath = Actor { namespace, ..actor.clone() };
+    let reference = Reference { external_reference: reference.clone(), email: None, display_name: None };
+    let resolved = async { Named::by(&beneath, Some(&reference))?.resolve(tx, &beneath, None).await };
+    match resolved.await {
+        Ok(account) => Ok(Some(account)),
+        Err(Error::Refused(refusal)) => Err(refusal.at(["accountReference"]).into()),
+        Err(error) => Err(error),
+    }
+}
+
+fn journal(tx: &mut Tx, kind: EventType, key: &Model, account: Option<&account::Model>) {
+    tx.append(event::Model {
+        partner_id: key.partner_id,
+        account_id: account.map(|account| account.id),
+        account_partner_id: account.map(|account| account.partner_id),
+        ..journal::event(kind)
+    });
+}
+
+impl Secret {
+    /// Whether `key` is the key of this secret.
+    pub fn opens(&self, key: &Model) -> bool {
+        key.hash == self.hash()
+    }
+}

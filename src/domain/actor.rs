@@ -1,0 +1,106 @@
+//! Who is asking, and what a role may do.
+//!
+//! The table below depends on role and operation alone and is asked before anything is looked up; which records an actor may touch is the
+//! business of its scope, in the finders.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use chrono::{DateTime, Utc};
+
+use super::error::Error;
+use crate::{
+    entity::{kind::Role, scope::Scope},
+    id::{AccountId, ApiKeyId, PartnerId},
+    store::journal::Origin,
+};
+
+/// The principal of a request, as authentication found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub role: Role,
+    /// As the journal names it: `key:<key id>`, `user:<subject>` or `system:<task>`.
+    pub name: String,
+    pub key: Option<ApiKeyId>,
+    pub partner: Option<PartnerId>,
+    /// A customer's own account.
+    pub account: Option<AccountId>,
+    /// The top-level partner in whose namespace this actor's account references are meant.
+    pub namespace: PartnerId,
+    pub scope: Scope,
+    /// When the credential ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Where the request came from.
+    pub address: IpAddr,
+    pub request_id: Option<String>,
+}
+
+impl Actor {
+    /// The service itself, at one of its tasks or commands.
+    pub fn system(task: &str) -> Self {
+        Self {
+            role: Role::Admin,
+            name: format!("system:{task}"),
+            key: None,
+            partner: None,
+            account: None,
+            namespace: PartnerId::HOUSE,
+            scope: Scope::All,
+            expires_at: None,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            request_id: None,
+        }
+    }
+
+    /// Refuses what this role may not do.
+    pub fn may(&self, operation: Operation) -> Result<(), Error> {
+        if operation.roles().contains(&self.role) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    /// How the journal records what this actor does.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            actor: self.name.clone(),
+            partner: match self.role {
+                Role::Partner | Role::Customer => Some(self.partner.unwrap_or(self.namespace)),
+                Role::Admin | Role::Support | Role::Provisioner => None,
+            },
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    /// Whom an idempotency key belongs to: the partner, the account, or the role.
+    pub fn idempotency_scope(&self) -> String {
+        match (self.account, self.partner) {
+            (Some(account), _) => account.to_string(),
+            (None, Some(partner)) => partner.to_string(),
+            (None, None) => self.role.to_string(),
+        }
+    }
+}
+
+/// What roles differ in: every mutation, and the queries that not everybody has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Administer,
+    ReadKeys,
+    PlaceOrder,
+    RedeemCode,
+    AssignEntitlement,
+    SubmitAssignmentInput,
+    Reserve,
+}
+
+impl Operation {
+    /// The roles that may.
+    pub fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Administer => &[Role::Admin],
+            Self::ReadKeys => &[Role::Admin, Role::Support],
+            Self::PlaceOrder => &[Role::Admin, Role::Partner],
+            Self::AssignEntitlement => &[Role::Admin, Role::Support, Role::Partner],
+            Self::RedeemCode | Self::SubmitAssignmentInput | Self::Reserve => {
+                &[Role::Admin, Role::Support, Role::Partner, Role::Customer]
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Deferred onboarding: submitting what was not known when the unit was claimed.
+
+use chrono::TimeDelta;
+use sea_orm::{ActiveValue::Set, ColumnTrait, JsonValue, QueryFilter};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Command,
+    super::{
+        Actor, Error, Operation, Refusal,
+        account::Named,
+        entitlement::{self, Beginning, By, Claim, event},
+        error::{not_found, stale},
+        input,
+        transition::Transition,
+    },
+};
+use crate::{
+    entity::{
+        assignment::{self, ActiveModel, Entity, Model},
+        entitlement as unit, event,
+        kind::{AssignmentStatus, EntitlementStatus, EventType, RefusalCode},
+        policy::Names,
+        scope::Scoped,
+    },
+    id::AssignmentId,
+    store::Tx,
+};
+
+/// What is submitted: an object whose members are added to what is there.
+#[derive(Debug, Clone)]
+pub struct SubmitInput {
+    pub assignment_id: AssignmentId,
+    pub input: JsonValue,
+    pub expected_version: Option<i32>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Submitted {
+    pub assignment_id: AssignmentId,
+}
+
+/// Adds input to an assignment that waits for it. With the last of it the assignment goes on.
+pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> Result<Submitted, Error> {
+    actor.may(Operation::SubmitAssignmentInput)?;
+    input::json(&command.input).map_err(|refusal| refusal.at(["input"]))?;
+
+    let missing = || not_found("assignment").at(["assignmentId"]);
+    let found = Entity::visible(&actor.scope).filter(assignment::COLUMN.id.eq(command.assignment_id));
+    let assignment = found.one(tx.connection()).await?.ok_or_else(missing)?;
+    stale(command.expected_version, assignment.version)?;
+    let nobody = Named::by(&Actor::system("input"), None)?;
+    let claim = Claim::load(tx, &Actor::system("input"), By::Unit(assignment.entitlement_id), &nobody).await?;
+    let mut claim = claim.ok_or_else(missing)?;
+
+    let standing = claim.standing(tx.now());
+    if !matches!(standing, EntitlementStatus::Assigned | EntitlementStatus::Suspended) {
+        let message = format!("the entitlement is {standing}, which does not allow this");
+        return Err(Refusal::new(RefusalCode::InvalidState, message).at(["assignmentId"]).into());
+    }
+    let input = input::merged(assignment.input.as_ref(), Some(&command.input));
+    let beginning = Beginning::under(&claim.policy, input.as_ref());
+    let next = match beginning.status {
+        AssignmentStatus::AwaitingInput => Command::AddInput,
+        AssignmentStatus::Active => Command::Activate,
+        _ => Command::CompleteInput,
+    };
+    let transition = Transition::<Entity>::decide(assignment.status, next).map_err(|refusal| refusal.at(["assignmentId"]))?;
+
+    write(tx, &mut claim, &assignment, transition, input, beginning).await?;
+    Ok(Submitted { assignment_id: assignment.id })
+}
+
+async fn write(
+    tx: &mut Tx,
+    claim: &mut Claim,
+    assignment: &Model,
+    transition: Transition<Entity>,
+    input: Option<JsonValue>,
+    beginning: Beginning,
+) -> Result<(), Error> {
+    let active = transition.to() == AssignmentStatus::Active;
+    let waits = transition.to() == AssignmentStatus::AwaitingInput;
+    let deadline = if waits { assignment.deadline } else { beginning.stay.map(|stay: TimeDelta| tx.now() + stay) };
+    let changes = ActiveModel {
+        input: Set(input),
+        missing_input: Set(Names(beginning.missing)),
+        deadline: Set(deadline),
+        activated_at: Set(active.then(|| tx.now())),
+        ..Default::default()
+    };
+    let change = transition.apply(tx, assignment.id, assignment.version, changes).await?;
+    let mut told = event::Model {
+        assignment_id: Some(assignment.id),
+        from_status: Some(change.from.to_string()),
+        to_status: Some(change.to.to_string()),
+        ..event(
+            EventType::AssignmentInputSubmitted,
+            &claim.unit,
+            &claim.policy,
+            Some((assignment.account_id, assignment.account_partner_id)),
+        )
+    };
+    // A suspended unit stays so; its resumption follows from the assignment.
+    if active && claim.unit.status == EntitlementStatus::Assigned {
+        let activate = Transition::<unit::Entity>::decide(claim.unit.status, entitlement::Command::Activate)?;
+        let written = entitlement::change(tx, &mut claim.unit, activate, unit::ActiveModel::default()).await?;
+        (told.entitlement_from, told.entitlement_to) = (Some(written.from), Some(written.to));
+    }
+    tx.append(told);
+    Ok(())
+}

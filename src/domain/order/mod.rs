@@ -1,0 +1,6 @@
+//! Orders: recording a purchase, complete and valid at once, and issuing its units.
+
+mod issue;
+mod place;
+
+pub use self::place::{Line, Place, Placed, place};

@@ -1,0 +1,94 @@
+//! The tail: one reader of the journal a node.
+//!
+//! It reads what follows the head it knows, keeps it in the ring and moves the head on; everybody else waits for that head. It looks when
+//! this process has committed or numbered something, when another node notifies, and now and then by itself. While the database is away
+//! it keeps trying; it ends with the service only.
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::DbBackend;
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{Feed, wake};
+use crate::store::Error;
+
+/// How often it looks by itself.
+const POLL: Duration = Duration::from_millis(250);
+/// The longest pause between two tries while the database is away.
+const MOST: Duration = Duration::from_secs(4);
+/// Entries read at a time.
+const BATCH: u32 = 1_000;
+
+/// The loop that keeps a [`Feed`] up to date.
+pub struct Tail {
+    feed: Feed,
+}
+
+impl Tail {
+    pub(super) fn new(feed: Feed) -> Self {
+        Self { feed }
+    }
+
+    /// Reads until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let notified = Notify::new();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            never = wake::listen(&self.feed.0.db, &notified) => match never {},
+            () = self.read(&notified) => {}
+        }
+    }
+
+    async fn read(&self, notified: &Notify) {
+        // On SQLite a commit of this process is there to be read; on PostgreSQL it is once it has been numbered.
+        let mut own = match self.feed.0.db.backend() {
+            DbBackend::Postgres => self.feed.0.sequenced.subscribe(),
+            _ => self.feed.0.db.appended(),
+        };
+        let mut pause = POLL;
+        loop {
+            // Before the reading, so that what is committed during it is looked for afterwards.
+            own.borrow_and_update();
+            pause = match self.catch_up().await {
+                Ok(()) => {
+                    if pause > POLL {
+                        tracing::info!("the journal can be read again");
+                    }
+                    POLL
+                }
+                Err(error) => {
+                    if pause == POLL {
+                        tracing::warn!(error.cause = %error, "the journal cannot be read; trying on");
+                    }
+                    MOST.min(pause * 2)
+                }
+            };
+            tokio::select! {
+                Ok(()) = own.changed(), if pause == POLL => {}
+                () = notified.notified(), if pause == POLL => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Reads up to the end of the journal.
+    async fn catch_up(&self) -> Result<(), Error> {
+        let inner = &self.feed.0;
+        loop {
+            let head = self.feed.head();
+            let entries = inner.db.read_after(head.position(), BATCH).await?;
+            let complete = entries.len() < BATCH as usize;
+            if let Some(last) = entries.last() {
+                let head = head.at(last.position, last.event.id);
+                self.feed.keep(entries.into_iter().map(Arc::new));
+                // After the ring, so that whoever sees the head finds what leads up to it.
+                inner.head.send_replace(head);
+            }
+            if complete {
+                inner.current.send_replace(Instant::now());
+                return Ok(());
+            }
+        }
+    }
+}

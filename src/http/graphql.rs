@@ -1,0 +1,216 @@
+//! GraphQL over HTTP: one request, one answer, by the GraphQL-over-HTTP specification.
+//!
+//! POST runs queries and mutations, GET queries only. What is refused before the document is looked at (a media type, a
+//! method, a body too large or too slow, no credential, malformed members) has an honest status in either format; what
+//! the GraphQL layer refuses is a 4xx in `application/graphql-response+json` and a 200 in `application/json`, as its
+//! older clients expect. Every body is a GraphQL response whose errors have a code. The body is read under one total
+//! deadline, the operation runs under another. A GET that asks for an upgrade is handed to the socket. Subscriptions
+//! are not served here.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_graphql::{Request, Response as Executed, ServerError, parser::types::OperationType};
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequestParts, Query, State, ws::WebSocketUpgrade},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
+use super::{
+    Http, OperationName,
+    answer::{
+        Answer, BAD_USER_INPUT, FORBIDDEN, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, INTERNAL, LIMIT_EXCEEDED,
+        QUERY_TOO_COMPLEX, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE, refusal,
+    },
+    auth::AuthError,
+    client_address, guard,
+    negotiation::{self, Format},
+    parameter, request_id, socket,
+};
+use crate::{
+    config::Limits,
+    graphql::{Caller, Graph},
+};
+
+/// A refusal that has a status of its own, whatever the format.
+struct Refusal {
+    status: StatusCode,
+    error: ServerError,
+    header: Option<(header::HeaderName, &'static str)>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, error: refusal(code, message), header: None }
+    }
+
+    fn with(self, name: header::HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+}
+
+/// Everything that comes to `/graphql`.
+pub async fn endpoint(State(http): State<Arc<Http>>, request: axum::extract::Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parts.headers.contains_key(header::UPGRADE) && parts.method == Method::GET {
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+            Ok(upgrade) => socket::upgrade(http, upgrade, &parts),
+            Err(rejection) => rejection.into_response(),
+        };
+    }
+    let Some(format) = negotiation::format(&parts.headers) else {
+        let message = "The answer is application/graphql-response+json or application/json; Accept allows neither.";
+        return refuse(Format::Json, Refusal::new(StatusCode::NOT_ACCEPTABLE, BAD_USER_INPUT, message));
+    };
+    match answer(&http, &parts, body).await {
+        Ok((answer, name)) => {
+            let mut response = render(format, &answer, status(format, &answer));
+            response.extensions_mut().insert(name);
+            response
+        }
+        Err(refusal) => refuse(format, refusal),
+    }
+}
+
+async fn answer(http: &Http, parts: &Parts, body: Body) -> Result<(Answer, OperationName), Refusal> {
+    let is_post = parts.method == Method::POST;
+    if !is_post && parts.method != Method::GET && parts.method != Method::HEAD {
+        let message = "GraphQL requests come by POST, queries also by GET.";
+        return Err(
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, BAD_USER_INPUT, message).with(header::ALLOW, "GET, POST")
+        );
+    }
+    if is_post && !negotiation::is_json(&parts.headers) {
+        let message = "The request body must be application/json in UTF-8, and its Content-Type must say so.";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_USER_INPUT, message));
+    }
+    let actor = http.auth.authenticate(authorization(&parts.headers)).await.map_err(|error| unauthenticated(&error))?;
+    let parameters = if is_post {
+        parameter::from_body(&read(body, &parts.headers, &http.limits).await?)
+    } else {
+        query_string(parts)
+    };
+    let mut request = parameters.map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error, header: None })?;
+    let kind = match guard::admit(&mut request, &http.limits) {
+        Ok(kind) => kind,
+        Err(error) => return Ok((Answer::refused(error), OperationName::default())),
+    };
+    let name = OperationName(request.operation_name.clone());
+    match kind {
+        OperationType::Subscription => {
+            let message =
+                "Subscriptions are served over WebSocket at this address, by the graphql-transport-ws protocol.";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, BAD_USER_INPUT, message));
+        }
+        OperationType::Mutation if !is_post => {
+            let message = "A mutation changes something and must come by POST.";
+            return Err(
+                Refusal::new(StatusCode::METHOD_NOT_ALLOWED, BAD_USER_INPUT, message).with(header::ALLOW, "POST")
+            );
+        }
+        OperationType::Query | OperationType::Mutation => {}
+    }
+    let caller = Caller { actor, request_id: request_id(parts), address: client_address(parts) };
+    Ok((execute(&http.graph, caller, request, &http.limits).await, name))
+}
+
+/// Runs a query or a mutation under the deadline; a panic in it is an answer like another.
+pub(super) async fn execute(graph: &Graph, caller: Caller, request: Request, limits: &Limits) -> Answer {
+    let execution = AssertUnwindSafe(graph.execute(caller, request)).catch_unwind();
+    let response = match timeout(limits.request_timeout, execution).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            tracing::error!("an operation panicked");
+            Executed::from_errors(vec![refusal(INTERNAL, "The service failed to run this operation.")])
+        }
+        Err(_elapsed) => {
+            let message = "The operation took too long and was given up. A mutation may still have taken effect: \
+                           ask again with the same idempotencyKey.";
+            Executed::from_errors(vec![refusal(UNAVAILABLE, message)])
+        }
+    };
+    Answer::of(response, limits.errors)
+}
+
+async fn read(body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            LIMIT_EXCEEDED,
+            format!("The request body is larger than {} bytes.", limits.body_bytes),
+        )
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limits.body_bytes) {
+        return Err(too_large());
+    }
+    // One deadline for the whole body: a peer that drips a byte now and then does not move it.
+    match timeout(limits.body_timeout, axum::body::to_bytes(body, limits.body_bytes)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // The other reason, a connection cut half-way, has nobody left to read the answer.
+        Ok(Err(_)) => Err(too_large()),
+        Err(_elapsed) => {
+            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, LIMIT_EXCEEDED, "The request body did not arrive in time."))
+        }
+    }
+}
+
+fn query_string(parts: &Parts) -> Result<Request, ServerError> {
+    match Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) {
+        Ok(Query(pairs)) => parameter::from_query_string(pairs),
+        Err(_) => Err(refusal(BAD_USER_INPUT, "The query string cannot be decoded.")),
+    }
+}
+
+/// The `Authorization` header's value; one that is not text cannot be anybody's credential.
+pub(super) fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default())
+}
+
+fn unauthenticated(error: &AuthError) -> Refusal {
+    match error {
+        AuthError::Unauthenticated(message) => {
+            Refusal::new(StatusCode::UNAUTHORIZED, UNAUTHENTICATED, *message).with(header::WWW_AUTHENTICATE, "Bearer")
+        }
+        AuthError::Unavailable => {
+            let message = "Credentials cannot be checked at the moment; try again shortly.";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, message).with(header::RETRY_AFTER, "1")
+        }
+    }
+}
+
+fn status(format: Format, answer: &Answer) -> StatusCode {
+    if answer.executed {
+        return StatusCode::OK;
+    }
+    match answer.code() {
+        Some(UNAUTHENTICATED) => StatusCode::UNAUTHORIZED,
+        Some(UNAVAILABLE) => StatusCode::SERVICE_UNAVAILABLE,
+        Some(RATE_LIMITED) => StatusCode::TOO_MANY_REQUESTS,
+        Some(INTERNAL) => StatusCode::INTERNAL_SERVER_ERROR,
+        Some(GRAPHQL_PARSE_FAILED | GRAPHQL_VALIDATION_FAILED | QUERY_TOO_COMPLEX | BAD_USER_INPUT)
+            if format == Format::Json =>
+        {
+            StatusCode::OK
+        }
+        Some(FORBIDDEN) => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn refuse(format: Format, refusal: Refusal) -> Response {
+    let mut response = render(format, &Answer::refused(refusal.error), refusal.status);
+    if let Some((name, value)) = refusal.header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn render(format: Format, answer: &Answer, status: StatusCode) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (status, headers, answer.json()).into_response()
+}

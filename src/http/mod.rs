@@ -1,0 +1,160 @@
+//! HTTP: the router, and what every request has in common.
+//!
+//! `/graphql` takes GraphQL over HTTP and, by upgrade, over WebSocket; `/schema.graphql` is the schema as text;
+//! `/graphiql` a page to try it on; `/livez` and `/readyz` are for whoever runs the service. Each request has an id,
+//! which the client may give, which the answer repeats and which the log carries; each leaves one line in the log, with
+//! no body, no credential and no query string in it. Reading a document, running it and wording its errors is the
+//! modules' business; deciding anything about the domain is nobody's here.
+
+mod answer;
+pub mod auth;
+mod graphql;
+mod guard;
+pub mod health;
+mod negotiation;
+mod parameter;
+mod socket;
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use async_graphql::http::GraphiQLSource;
+use axum::{
+    Router,
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderValue, StatusCode, Uri, header, request::Parts},
+    middleware::{self, Next},
+    response::{Html, IntoResponse, Response},
+    routing::{any, get},
+};
+use serde_json::json;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{auth::Authenticator, health::Readiness};
+use crate::{config::Limits, graphql::Graph};
+
+/// What the routes work with.
+pub struct Http {
+    /// The schema and all it needs.
+    pub graph: Graph,
+    /// Tells who is asking.
+    pub auth: Authenticator,
+    /// Sizes, counts and deadlines.
+    pub limits: Limits,
+    /// Cancelled when the service is to stop: open sockets then drain.
+    pub shutdown: CancellationToken,
+    /// Counts open sockets, which axum's own shutdown does not wait for.
+    pub sockets: TaskTracker,
+    /// Tells whether the service should be sent requests.
+    pub ready: Readiness,
+}
+
+/// The id of a request, in its extensions once `observe` has seen it.
+#[derive(Clone)]
+struct RequestId(String);
+
+/// The operation's name, in a response's extensions: the handler knows it, the log wants it.
+#[derive(Clone, Default)]
+struct OperationName(Option<String>);
+
+/// The service's routes. Serve them with connect info (`SocketAddr`), or every client's address is unspecified.
+pub fn router(http: Http) -> Router {
+    Router::new()
+        .route("/graphql", any(graphql::endpoint))
+        .route("/schema.graphql", get(schema))
+        .route("/graphiql", get(graphiql))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(not_found)
+        .layer(middleware::from_fn(observe))
+        .with_state(Arc::new(http))
+}
+
+async fn schema(State(http): State<Arc<Http>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], http.graph.sdl().to_owned()).into_response()
+}
+
+async fn graphiql() -> Response {
+    let page =
+        GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql").title("claimcheck").finish();
+    // The page loads its parts from elsewhere and runs inline scripts; what can be closed without breaking it is.
+    let policy = "frame-ancestors 'none'; object-src 'none'; base-uri 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+async fn not_found(uri: Uri) -> Response {
+    let body = json!({
+        "error": format!("There is nothing at {}.", uri.path()),
+        "paths": ["/graphql", "/graphiql", "/schema.graphql", "/livez", "/readyz"],
+    });
+    json_response(StatusCode::NOT_FOUND, &body)
+}
+
+fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+}
+
+/// Gives the request its id, the answer its common headers and the log its line.
+async fn observe(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = given_id(&request).unwrap_or_else(new_id);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+
+    let mut response = next.run(request).await;
+
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    let operation = response.extensions().get::<OperationName>().and_then(|name| name.0.as_deref());
+    tracing::info!(
+        request.id = %id,
+        http.method = %method,
+        http.route = route.as_ref().map_or("none", MatchedPath::as_str),
+        http.status = response.status().as_u16(),
+        operation.name = operation,
+        duration.ms = started.elapsed().as_secs_f64() * 1000.0,
+        "request"
+    );
+    response
+}
+
+fn given_id(request: &Request) -> Option<String> {
+    let id = request.headers().get("x-request-id")?.to_str().ok()?;
+    let sane = (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    sane.then(|| id.to_owned())
+}
+
+/// An id for a request that came without one: not a record's id, only something to find it by in the log.
+fn new_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("req_{:016x}_{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The id that `observe` gave the request.
+fn request_id(parts: &Parts) -> String {
+    parts.extensions.get::<RequestId>().map_or_else(new_id, |id| id.0.clone())
+}
+
+/// The client's address: the peer's. The one function to change when a proxy's word is to be trusted.
+fn client_address(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical())
+}

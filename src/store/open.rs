@@ -1,0 +1,198 @@
+//! Opening a database: connecting as each engine wants it, and bringing the schema up to date.
+
+use std::{
+    sync::{Arc, OnceLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use migration::{MIGRATIONS, Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement,
+    TransactionTrait, sqlx,
+};
+use tokio::sync::watch;
+
+use super::{Db, Inner, OpenError, Settings};
+use crate::{clock::Clock, id::Ids};
+
+/// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+const SQLITE_READERS: u32 = 4;
+
+/// What `migrate status` tells of a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    pub name: String,
+    pub applied: bool,
+}
+
+impl Db {
+    /// Opens the database at `url` and migrates it. Refuses one that is not ours, and one that a newer version has written.
+    pub async fn open(
+        url: &str,
+        connections: u32,
+        clock: Clock,
+        ids: Ids,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        let db = Self::connect(url, connections, clock, ids, settings).await?;
+        let unreachable = |cause: DbErr| OpenError::Failed { url: shown(url), cause: cause.to_string() };
+        refuse_foreign(db.reader(), url).await?;
+        db.migrate().await.map_err(unreachable)?;
+        Ok(db)
+    }
+
+    async fn connect(
+        url: &str,
+        connections: u32,
+        clock: Clock,
+        ids: Ids,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        let unreachable = |cause: DbErr| OpenError::Unreachable { url: shown(url), cause: cause.to_string() };
+        let (mut reader, mut writer) = if DbBackend::Sqlite.is_prefix_of(url) {
+            let writer = Database::connect(sqlite(url, 1)).await.map_err(unreachable)?;
+            let reader = Database::connect(sqlite(url, SQLITE_READERS)).await.map_err(unreachable)?;
+            refuse_old_sqlite(&writer, url).await?;
+            (reader, writer)
+        } else if DbBackend::Postgres.is_prefix_of(url) {
+            let pool = Database::connect(postgres(url, connections)).await.map_err(unreachable)?;
+            (pool.clone(), pool)
+        } else {
+            return Err(OpenError::UnknownEngine(url.split(':').next().unwrap_or_default().to_owned()));
+        };
+        let statements = Arc::new(AtomicU64::new(0));
+        for pool in [&mut reader, &mut writer] {
+            let statements = statements.clone();
+            pool.set_metric_callback(move |_| {
+                statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            });
+        }
+        let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
+        Ok(Self(Arc::new(Inner { reader, writer, clock, ids, statements, keyring, settings, appended })))
+    }
+
+    /// Applies the migrations that are missing. Several processes may do so at once: on PostgreSQL they wait for each other, on SQLite
+    /// whoever comes second finds the work done when it looks again.
+    async fn migrate(&self) -> Result<(), DbErr> {
+        if self.backend() == DbBackend::Postgres {
+            let turn = self.0.writer.begin().await?;
+            turn.execute_unprepared("SELECT pg_advisory_xact_lock(7311046)").await?;
+            Migrator::up(&self.0.writer, None).await?;
+            return turn.commit().await;
+        }
+        let mut attempt = Migrator::up(&self.0.writer, None).await;
+        for _ in 0..20 {
+            if attempt.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            attempt = Migrator::up(&self.0.writer, None).await;
+        }
+        attempt
+    }
+}
+
+/// Each migration and whether the database at `url` has it; applies none.
+pub async fn migration_status(url: &str) -> Result<Vec<Pending>, OpenError> {
+    let db = Db::connect(url, 1, Clock::default(), Ids::default(), Settings::default()).await?;
+    refuse_foreign(db.reader(), url).await?;
+    let applied = applied(db.reader()).await.map_err(|cause| OpenError::Failed { url: shown(url), cause: cause.to_string() })?;
+    let known = Migrator::migrations();
+    let names = known.iter().map(|migration| migration.name().to_owned());
+    Ok(names.map(|name| Pending { applied: applied.contains(&name), name }).collect())
+}
+
+fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).sqlx_logging(false).acquire_timeout(Duration::from_secs(30));
+    options.map_sqlx_sqlite_opts(|options| {
+        use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+        options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // NORMAL may lose the last commits when the power fails.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .statement_cache_capacity(400)
+            // A checkpoint every 1,000 pages costs a third of the writer's throughput.
+            .pragma("wal_autocheckpoint", "10000")
+            .pragma("cache_size", "-65536")
+    });
+    options
+}
+
+fn postgres(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .sqlx_logging(false)
+        .connect_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire_if_idle_for(Duration::from_secs(30))
+        .set_application_name("claimcheck");
+    options.map_sqlx_postgres_opts(|options| options.statement_cache_capacity(400));
+    options
+}
+
+#[derive(FromQueryResult)]
+struct Name {
+    name: String,
+}
+
+async fn names(connection: &DatabaseConnection, sql: String) -> Result<Vec<String>, DbErr> {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    Ok(Name::find_by_statement(statement).all(connection).await?.into_iter().map(|row| row.name).collect())
+}
+
+async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    if !tables(connection).await?.iter().any(|table| table == MIGRATIONS) {
+        return Ok(Vec::new());
+    }
+    names(connection, format!("SELECT version AS name FROM {MIGRATIONS}")).await
+}
+
+async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let sql = match connection.get_database_backend() {
+        DbBackend::Postgres => "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()",
+        _ => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    };
+    names(connection, sql.to_owned()).await
+}
+
+async fn refuse_foreign(connection: &DatabaseConnection, url: &str) -> Result<(), OpenError> {
+    let failed = |cause: DbErr| OpenError::Failed { url: shown(url), cause: cause.to_string() };
+    let tables = tables(connection).await.map_err(failed)?;
+    if !tables.is_empty() && !tables.iter().any(|table| table == MIGRATIONS) {
+        return Err(OpenError::NotOurs(shown(url)));
+    }
+    let known = Migrator::migrations();
+    let newer = applied(connection).await.map_err(failed)?;
+    match newer.into_iter().find(|name| !known.iter().any(|migration| migration.name() == name)) {
+        Some(migration) => Err(OpenError::Newer { url: shown(url), migration }),
+        None => Ok(()),
+    }
+}
+
+async fn refuse_old_sqlite(connection: &DatabaseConnection, url: &str) -> Result<(), OpenError> {
+    let version = names(connection, "SELECT sqlite_version() AS name".to_owned())
+        .await
+        .map_err(|cause| OpenError::Unreachable { url: shown(url), cause: cause.to_string() })?
+        .pop()
+        .unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    if (part(), part(), part()) < OLDEST_SQLITE { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
+}
+
+/// The address without what must not be shown: the password.
+fn shown(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((credentials, rest))) => {
+            let user = credentials.rsplit('/').next().and_then(|pair| pair.split(':').next()).unwrap_or_default();
+            format!("{scheme}://{user}@{rest}")
+        }
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,196 @@
+//! A PostgreSQL server for the tests: the one that `TEST_DATABASE_URL` names, else a throw-away cluster from the installed programs.
+//!
+//! The cluster is started by the first test that needs it and shared by every process of a run, for some runners give each test a process
+//! of its own. Every process that uses it holds a shared lock on a file, which the kernel frees however the process ends. A copy of this
+//! program waits for that lock and stops the server a few seconds after its last user. The server listens on a socket in its own directory
+//! only: no port to collide on, and no way in for other users of the machine. It has no durability to speak of.
+
+use std::{
+    fs::{self, File},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::unix::{fs::MetadataExt as _, net::UnixStream, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{LazyLock, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use super::variable;
+
+mod programs;
+
+use programs::Programs;
+
+const WATCH: &str = "--watch-postgres";
+/// How long the server outlives its last user: where each test has a process of its own, the next one will want it.
+const LINGER: Duration = Duration::from_secs(3);
+const SETTINGS: &str = "
+listen_addresses = ''
+max_connections = 300
+fsync = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+";
+
+static SERVER: LazyLock<Result<reqwest::Url, String>> = LazyLock::new(|| {
+    let url = match variable("TEST_DATABASE_URL") {
+        Some(url) => url,
+        None => share_cluster()?,
+    };
+    url.parse().map_err(|error| format!("{url}: {error}"))
+});
+
+/// Why there can be no server here, if so.
+pub fn absence() -> Option<String> {
+    if variable("TEST_DATABASE_URL").is_some() {
+        return None;
+    }
+    programs::found().as_ref().err().cloned()
+}
+
+/// Whether tests must not be left out for want of a server.
+pub fn required() -> bool {
+    variable("REQUIRE_POSTGRES").is_some_and(|value| value != "0")
+}
+
+/// The URL of the database `name` on the server, which is started if need be.
+pub fn url(name: &str) -> String {
+    let mut url = SERVER.clone().unwrap_or_else(|reason| panic!("no PostgreSQL server: {reason}"));
+    url.set_path(name);
+    url.into()
+}
+
+/// What the names of this program's databases begin with, for checkouts may share a server.
+pub fn prefix() -> String {
+    let mut hasher = DefaultHasher::new();
+    this_program().hash(&mut hasher);
+    format!("claimcheck_it_{:08x}", hasher.finish() & 0xffff_ffff)
+}
+
+/// A mark that changes whenever this program is built anew.
+pub fn build() -> String {
+    let file = fs::metadata(this_program()).expect("this program's file");
+    format!("{}.{}.{}", file.mtime(), file.mtime_nsec(), file.len())
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("this program's path")
+}
+
+/// Where the processes of a run meet: the server's directory in a file, and two locks.
+struct Meeting {
+    /// Held to start or stop the server.
+    change: File,
+    /// Held, shared, while the server is in use.
+    usage: File,
+    /// Names the server's directory.
+    home: PathBuf,
+}
+
+impl Meeting {
+    fn open() -> std::io::Result<Self> {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        fs::create_dir_all(directory)?;
+        let lock = |name: &str| File::options().create(true).truncate(false).write(true).open(directory.join(name));
+        Ok(Self {
+            change: lock("postgres.change")?,
+            usage: lock("postgres.usage")?,
+            home: directory.join("postgres.home"),
+        })
+    }
+
+    fn server(&self) -> Option<PathBuf> {
+        fs::read_to_string(&self.home).ok().map(PathBuf::from)
+    }
+}
+
+/// This process's lock on the server's usage, until the process ends.
+static USAGE: OnceLock<File> = OnceLock::new();
+
+fn share_cluster() -> Result<String, String> {
+    let programs = programs::found().as_ref().map_err(Clone::clone)?;
+    let home = join(programs).map_err(|error| error.to_string())?;
+    Ok(format!("postgres://claimcheck@localhost/postgres?host={}", home.display()))
+}
+
+fn join(programs: &Programs) -> std::io::Result<PathBuf> {
+    let meeting = Meeting::open()?;
+    meeting.change.lock()?;
+    meeting.usage.lock_shared()?;
+    let running = meeting.server().filter(|home| UnixStream::connect(home.join(".s.PGSQL.5432")).is_ok());
+    let home = match running {
+        Some(home) => home,
+        None => start(programs, &meeting)?,
+    };
+    meeting.change.unlock()?;
+    let _held = USAGE.set(meeting.usage);
+    Ok(home)
+}
+
+fn start(programs: &Programs, meeting: &Meeting) -> std::io::Result<PathBuf> {
+    let home = tempfile::Builder::new().prefix("claimcheck-it-").tempdir()?.keep();
+    programs::hand_over(&home)?;
+    fs::write(&meeting.home, home.as_os_str().as_encoded_bytes())?;
+    Command::new(this_program())
+        .args([WATCH.as_ref(), home.as_os_str()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0) // An interrupt at the terminal is for the tests; the watcher must see to what they leave behind.
+        .spawn()?;
+    let data = home.join("data");
+    let log = home.join("log");
+    programs.run("initdb", &home, |initdb| {
+        initdb
+            .args(["--username=claimcheck", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
+            .arg(&data);
+    })?;
+    let settings = data.join("postgresql.conf");
+    let defaults = fs::read_to_string(&settings)?;
+    fs::write(&settings, format!("{defaults}{SETTINGS}unix_socket_directories = '{}'\n", home.display()))?;
+    programs
+        .run("pg_ctl", &home, |pg_ctl| {
+            pg_ctl.args(["start", "--wait", "--silent", "--pgdata"]).arg(&data).arg("--log").arg(&log);
+        })
+        .map_err(|error| std::io::Error::other(format!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default())))?;
+    Ok(home)
+}
+
+/// Stops the server in `home` unless somebody uses it; says whether it is gone.
+fn stop_if_unused(meeting: &Meeting, home: &Path) -> bool {
+    if meeting.change.lock().is_err() || meeting.usage.try_lock().is_err() {
+        let _still_used = meeting.change.unlock();
+        return false;
+    }
+    if let Ok(programs) = programs::found() {
+        let _stopped_before = programs.run("pg_ctl", home, |pg_ctl| {
+            pg_ctl.args(["stop", "--mode=immediate", "--silent", "--pgdata"]).arg(home.join("data"));
+        });
+    }
+    let _gone_before = fs::remove_dir_all(home);
+    if meeting.server().as_deref() == Some(home) {
+        let _gone_before = fs::remove_file(&meeting.home);
+    }
+    true
+}
+
+/// Whether this process was started to watch over the server; returns when that is done.
+pub fn was_asked_to_watch() -> bool {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != WATCH) {
+        return false;
+    }
+    let home = PathBuf::from(arguments.next().expect("the server's directory"));
+    while home.exists() {
+        let meeting = Meeting::open().expect("the meeting place");
+        meeting.usage.lock().expect("a lock"); // Comes when the last user has gone.
+        meeting.usage.unlock().expect("a lock");
+        thread::sleep(LINGER);
+        if stop_if_unused(&meeting, &home) {
+            break;
+        }
+    }
+    true
+}
