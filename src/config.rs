@@ -6,6 +6,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -157,7 +158,7 @@ impl Config {
         Ok(Self {
             listen: parsed(variable, "CLAIMCHECK_LISTEN", "an address and port, like 127.0.0.1:8000", defaults.listen)?,
             keys: variable("CLAIMCHECK_KEYS")?.map(PathBuf::from),
-            reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0, 3_650, defaults.reveal_days)?,
+            reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
             log: variable("CLAIMCHECK_LOG")?,
             limits: Limits::read(variable)?,
             ..defaults
@@ -178,15 +179,14 @@ impl Config {
 impl Limits {
     fn read(variable: &Variables) -> Result<Self, ConfigError> {
         let default = Self::default();
-        let count = |name, most, default| number(variable, name, 1, most, default);
+        let count = |name, most, default| number(variable, name, 1..=most, default);
         let request_seconds = default.request_timeout.as_secs();
         Ok(Self {
             body_bytes: count("CLAIMCHECK_MAX_BODY_BYTES", 1 << 30, default.body_bytes)?,
             request_timeout: Duration::from_secs(number(
                 variable,
                 "CLAIMCHECK_MAX_REQUEST_SECONDS",
-                1,
-                3_600,
+                1..=3_600,
                 request_seconds,
             )?),
             document_tokens: count("CLAIMCHECK_MAX_TOKENS", 1_000_000, default.document_tokens)?,
@@ -202,9 +202,9 @@ impl Limits {
             customer_sockets: count("CLAIMCHECK_MAX_CUSTOMER_SOCKETS", 10_000_000, default.customer_sockets)?,
             order_units: count("CLAIMCHECK_MAX_ORDER_UNITS", 10_000_000, default.order_units)?,
             order_lines: count("CLAIMCHECK_MAX_ORDER_LINES", 100_000, default.order_lines)?,
-            guesses: number(variable, "CLAIMCHECK_MAX_GUESSES", 1, 1_000_000, default.guesses)?,
-            server_guesses: number(variable, "CLAIMCHECK_MAX_SERVER_GUESSES", 1, 1_000_000, default.server_guesses)?,
-            connections: number(variable, "CLAIMCHECK_MAX_CONNECTIONS", 2, 10_000, default.connections)?,
+            guesses: number(variable, "CLAIMCHECK_MAX_GUESSES", 1..=1_000_000, default.guesses)?,
+            server_guesses: number(variable, "CLAIMCHECK_MAX_SERVER_GUESSES", 1..=1_000_000, default.server_guesses)?,
+            connections: number(variable, "CLAIMCHECK_MAX_CONNECTIONS", 2..=10_000, default.connections)?,
             ..default
         })
     }
@@ -229,10 +229,11 @@ fn parsed<T: FromStr>(variable: &Variables, name: &'static str, form: &str, defa
     text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() })
 }
 
-fn number<T>(variable: &Variables, name: &'static str, least: T, most: T, default: T) -> Result<T, ConfigError>
+fn number<T>(variable: &Variables, name: &'static str, range: RangeInclusive<T>, default: T) -> Result<T, ConfigError>
 where
     T: FromStr + PartialOrd + std::fmt::Display,
 {
+    let (least, most) = range.into_inner();
     let form = format!("a whole number from {least} to {most}");
     let value = parsed(variable, name, &form, default)?;
     if value < least || value > most { Err(ConfigError::Malformed { variable: name, form }) } else { Ok(value) }
@@ -274,10 +275,9 @@ mod tests {
 
     #[test]
     fn the_keys_lie_beside_a_sqlite_file_and_must_be_named_otherwise() {
-        for (url, keys) in [
-            ("sqlite:///var/lib/a.db?mode=rwc", "/var/lib/a.db.keys"),
-            ("sqlite://a%20b.db", "a b.db.keys"),
-        ] {
+        for (url, keys) in
+            [("sqlite:///var/lib/a.db?mode=rwc", "/var/lib/a.db.keys"), ("sqlite://a%20b.db", "a b.db.keys")]
+        {
             assert_eq!(Config::for_database(url).key_file(), Ok(PathBuf::from(keys)));
         }
         let postgres = [("DATABASE_URL", "postgres://u:p@h/d")];

@@ -67,6 +67,21 @@ where
     Ok(db.write(&actor.origin(), once).await??)
 }
 
+/// Runs `operation` for `actor` in a transaction of its own, with nothing remembered: for the service's own commands and for questions.
+pub async fn once<C, T>(
+    db: &Db,
+    actor: &Actor,
+    command: &C,
+    operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (operation, origin) = (&operation, actor.origin());
+    let once = |mut tx| async move {
+        let done = operation(&mut tx, actor, command).await?;
+        Ok((tx, done))
+    };
+    db.write(&origin, once).await
+}
+
 async fn find(tx: &Tx, scope: &str, mutation: &str, key: &str) -> Result<Option<Stored>, Error> {
     let sql = "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
     Ok(tx.query(sql, vec![scope.into(), mutation.into(), key.into()]).await?.pop())

@@ -1,7 +1,7 @@
 //! What text, numbers and JSON of a caller must look like before anything is decided about them.
 //!
 //! What is accepted is kept verbatim: nothing is trimmed, folded or normalised. What is refused is refused alike everywhere, with
-//! INVALID_INPUT and a message that says what is expected; the caller adds the path of the field. Both engines can store whatever passes:
+//! `INVALID_INPUT` and a message that says what is expected; the caller adds the path of the field. Both engines can store whatever passes:
 //! PostgreSQL has no NUL in text, not even within JSON. Whether a value makes sense is for the operation to say.
 
 use std::{collections::BTreeSet, ops::RangeInclusive};
@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn names_come_once() {
-        let names = |values: &[&str]| super::names(&values.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), 2);
+        let names =
+            |values: &[&str]| super::names(&values.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), 2);
         assert!(names(&["a", "b"]).is_ok());
         assert!(names(&["a", "a"]).is_err() && names(&["a", "b", "c"]).is_err() && names(&[""]).is_err());
     }

@@ -5,6 +5,7 @@
 //! authorise, load, decide (pure), write, journal. It returns the ids of what it did, so that the same answer can be given again to who
 //! asks again; [`run`] sees to that.
 
+pub mod access;
 pub mod account;
 pub mod activation_code;
 pub mod actor;
@@ -13,13 +14,14 @@ pub mod catalog;
 pub mod entitlement;
 pub mod error;
 mod idempotency;
-mod input;
+pub mod input;
 pub mod order;
 pub mod reservation;
 pub mod transition;
+pub mod verify;
 
 pub use self::{
     actor::{Actor, Operation},
     error::{Action, Error, Refusal},
-    idempotency::{Request, run},
+    idempotency::{Request, once, run},
 };

@@ -64,7 +64,8 @@ impl Cursor {
     /// The text that clients hold: 22 characters of base64url.
     pub fn seal(self, keyring: &Keyring) -> String {
         let mut block = [0; 16];
-        let parts = self.epoch.to_be_bytes().into_iter().chain(self.position.to_be_bytes()).chain(self.mark.to_be_bytes());
+        let parts =
+            self.epoch.to_be_bytes().into_iter().chain(self.position.to_be_bytes()).chain(self.mark.to_be_bytes());
         for (cell, byte) in block.iter_mut().zip(parts) {
             *cell = byte;
         }
@@ -150,9 +151,11 @@ mod tests {
         // The last of 22 characters carries two bits: of its 64 values four are written, and the others would be second spellings.
         let last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars();
         let spellings = last.map(|last| format!("{head}{last}"));
-        let valid = spellings.filter(|text| Cursor::open(text, keyring, Cursor::start(EPOCH)) != Err(CursorError::Invalid));
+        let valid =
+            spellings.filter(|text| Cursor::open(text, keyring, Cursor::start(EPOCH)) != Err(CursorError::Invalid));
         assert_eq!(valid.count(), 4);
-        for bad in ["", head, &format!("{good}A"), &format!("{good}=="), &format!("{head}+"), &format!("{head}\u{e9}")] {
+        for bad in ["", head, &format!("{good}A"), &format!("{good}=="), &format!("{head}+"), &format!("{head}\u{e9}")]
+        {
             assert_eq!(Cursor::open(bad, keyring, Cursor::start(EPOCH)), Err(CursorError::Invalid), "{bad}");
         }
     }

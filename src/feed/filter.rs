@@ -82,16 +82,16 @@ impl Filter {
     /// Whether this event is asked for, and its owner may see it.
     pub fn wants(&self, event: &event::Model) -> bool {
         let asked = &self.criteria;
-        let sales = asked.channel.is_some() || asked.partner.is_some() || self.tallies;
+        let sales = asked.channel.is_some() || asked.partner.is_some() || asked.order.is_some() || self.tallies;
         // Each id first, for it rules most events out.
         asked.channel.is_none_or(|channel| event.channel_id == Some(channel))
-            && asked.order.is_none_or(|order| event.order_id == Some(order) && self.traded(event))
+            && asked.order.is_none_or(|order| event.order_id == Some(order))
             && asked.entitlement.is_none_or(|unit| self.concerns(event, unit))
             && asked.product.is_none_or(|product| self.names(event, product))
             && asked.account.is_none_or(|account| self.known(event, account))
             && asked.types.as_ref().is_none_or(|types| types.contains(&event.kind))
             && self.partners.as_ref().is_none_or(|those| event.partner_id.is_some_and(|id| those.contains(&id)))
-            && (!sales || self.sold(event))
+            && (!sales || self.traded(event))
             && event.visible_to(&self.scope)
     }
 
@@ -113,19 +113,13 @@ impl Filter {
             && event.account_partner_id.is_some_and(|partner| self.scope.knows(account, partner))
     }
 
-    /// Whether the caller knows the order: has sold or bought it.
+    /// Whether the caller sold or bought what this is about. A provisioner does neither, and sees nothing but its work anyway.
     fn traded(&self, event: &event::Model) -> bool {
         match &self.scope {
-            Scope::All => true,
+            Scope::All | Scope::Provisioner { .. } => true,
             Scope::Partner { .. } => event.partner_id.is_some_and(|partner| self.scope.sells(partner)),
-            Scope::Provisioner { .. } => false,
             Scope::Customer { account, .. } => event.buyer_account_id == Some(*account),
         }
-    }
-
-    /// Whether the caller knows the channel: a provisioner knows those it works for, and sees no other event anyway.
-    fn sold(&self, event: &event::Model) -> bool {
-        matches!(self.scope, Scope::Provisioner { .. }) || self.traded(event)
     }
 }
 

@@ -23,13 +23,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use self::ring::Ring;
 pub use self::{
     cursor::{Cursor, CursorError},
     filter::{Criteria, Filter},
     subscribe::Progress,
     tail::Tail,
 };
-use self::ring::Ring;
 use crate::{
     id::EventId,
     store::{Db, Error, Keyring, journal::Entry},
@@ -171,14 +171,14 @@ impl Feed {
         if let Some(entries) = held {
             return entries;
         }
-        let mut pause = Duration::from_millis(100);
+        let mut failures = 0;
         loop {
             match self.0.db.read_after(position, limit).await {
                 Ok(entries) => return entries.into_iter().map(Arc::new).collect(),
                 // The tail meets the same trouble, and logs it.
-                Err(_) => sleep(pause).await,
+                Err(_) => failures += 1,
             }
-            pause = Duration::from_secs(4).min(pause * 2);
+            sleep(pause(failures)).await;
         }
     }
 
@@ -186,4 +186,10 @@ impl Feed {
         let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         entries.for_each(|entry| ring.push(entry));
     }
+}
+
+/// How long to wait after so many failures on end. Short at first, for when a database comes back, each connection of the pool may have
+/// to fail once.
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(10).saturating_mul(failures).min(Duration::from_secs(1))
 }

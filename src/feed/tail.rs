@@ -7,16 +7,17 @@
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::DbBackend;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Feed, wake};
+use super::{Feed, pause, wake};
 use crate::store::Error;
 
 /// How often it looks by itself.
 const POLL: Duration = Duration::from_millis(250);
-/// The longest pause between two tries while the database is away.
-const MOST: Duration = Duration::from_secs(4);
 /// Entries read at a time.
 const BATCH: u32 = 1_000;
 
@@ -42,32 +43,32 @@ impl Tail {
 
     async fn read(&self, notified: &Notify) {
         // On SQLite a commit of this process is there to be read; on PostgreSQL it is once it has been numbered.
-        let mut own = match self.feed.0.db.backend() {
-            DbBackend::Postgres => self.feed.0.sequenced.subscribe(),
-            _ => self.feed.0.db.appended(),
-        };
-        let mut pause = POLL;
+        let inner = &self.feed.0;
+        let numbered_later = inner.db.backend() == DbBackend::Postgres;
+        let mut own = if numbered_later { inner.sequenced.subscribe() } else { inner.db.appended() };
+        let mut failures = 0;
         loop {
             // Before the reading, so that what is committed during it is looked for afterwards.
             own.borrow_and_update();
-            pause = match self.catch_up().await {
+            match self.catch_up().await {
                 Ok(()) => {
-                    if pause > POLL {
+                    if failures > 0 {
                         tracing::info!("the journal can be read again");
                     }
-                    POLL
+                    failures = 0;
                 }
                 Err(error) => {
-                    if pause == POLL {
+                    if failures == 0 {
                         tracing::warn!(error.cause = %error, "the journal cannot be read; trying on");
                     }
-                    MOST.min(pause * 2)
+                    failures += 1;
                 }
-            };
+            }
+            let idle = failures == 0;
             tokio::select! {
-                Ok(()) = own.changed(), if pause == POLL => {}
-                () = notified.notified(), if pause == POLL => {}
-                () = tokio::time::sleep(pause) => {}
+                Ok(()) = own.changed(), if idle => {}
+                () = notified.notified(), if idle => {}
+                () = sleep(if idle { POLL } else { pause(failures) }) => {}
             }
         }
     }

@@ -32,7 +32,8 @@ use super::{
 };
 use crate::{
     config::Limits,
-    graphql::{Caller, Graph},
+    domain::Actor,
+    graphql::Graph,
 };
 
 /// A refusal that has a status of its own, whatever the format.
@@ -87,7 +88,8 @@ async fn answer(http: &Http, parts: &Parts, body: Body) -> Result<(Answer, Opera
         let message = "The request body must be application/json in UTF-8, and its Content-Type must say so.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_USER_INPUT, message));
     }
-    let actor = http.auth.authenticate(authorization(&parts.headers)).await.map_err(|error| unauthenticated(&error))?;
+    let found = http.auth.authenticate(authorization(&parts.headers), client_address(parts), request_id(parts)).await;
+    let actor = found.map_err(|error| unauthenticated(&error))?;
     let parameters = if is_post {
         parameter::from_body(&read(body, &parts.headers, &http.limits).await?)
     } else {
@@ -113,13 +115,12 @@ async fn answer(http: &Http, parts: &Parts, body: Body) -> Result<(Answer, Opera
         }
         OperationType::Query | OperationType::Mutation => {}
     }
-    let caller = Caller { actor, request_id: request_id(parts), address: client_address(parts) };
-    Ok((execute(&http.graph, caller, request, &http.limits).await, name))
+    Ok((execute(&http.graph, actor, request, &http.limits).await, name))
 }
 
 /// Runs a query or a mutation under the deadline; a panic in it is an answer like another.
-pub(super) async fn execute(graph: &Graph, caller: Caller, request: Request, limits: &Limits) -> Answer {
-    let execution = AssertUnwindSafe(graph.execute(caller, request)).catch_unwind();
+pub(super) async fn execute(graph: &Graph, actor: Arc<Actor>, request: Request, limits: &Limits) -> Answer {
+    let execution = AssertUnwindSafe(graph.execute(actor, request)).catch_unwind();
     let response = match timeout(limits.request_timeout, execution).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {

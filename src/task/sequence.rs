@@ -19,8 +19,11 @@ use crate::store::{Db, Error};
 const POLL: Duration = Duration::from_millis(250);
 /// How soon to look again while another node is numbering.
 const TURN: Duration = Duration::from_millis(5);
-/// The longest pause between two tries while the database is away.
-const MOST: Duration = Duration::from_secs(4);
+/// The longest pause between two tries while the database is away. Short at first, for when it comes back, each connection of the pool may
+/// have to fail once.
+const MOST: Duration = Duration::from_secs(1);
+/// How long the last numbering may take once the service is to end.
+const LAST: Duration = Duration::from_secs(4);
 /// Events that [`Db::sequence`] numbers at a time: fewer, and none were left that had been committed before.
 const BATCH: u64 = 5_000;
 /// The shortest time between two foldings of the tallies.
@@ -51,29 +54,31 @@ impl Sequencer {
             () = self.number() => {}
         }
         // Other nodes, or the next start, would do it as well, a little later.
-        let _ = tokio::time::timeout(MOST, sequence_all(&self.db)).await;
+        let _ = tokio::time::timeout(LAST, sequence_all(&self.db)).await;
     }
 
     async fn number(&self) {
         let mut appended = self.db.appended();
         let mut folding = Folding { at: Instant::now(), due: true };
-        let mut pause = POLL;
+        let mut failures = 0;
         loop {
             let drained = self.drain(&mut appended, &mut folding).await;
             match &drained {
-                Err(error) if pause <= POLL => {
+                Err(error) if failures == 0 => {
                     tracing::warn!(error.cause = %error, "events cannot be numbered; trying on");
                 }
-                Ok(_) if pause > POLL => tracing::info!("events are numbered again"),
+                Ok(_) if failures > 0 => tracing::info!("events are numbered again"),
                 Ok(_) | Err(_) => {}
             }
-            pause = match drained {
+            failures = if drained.is_ok() { 0 } else { failures + 1 };
+            let idle = matches!(drained, Ok(Drained::Whole));
+            let pause = match drained {
                 Ok(Drained::Whole) => POLL,
                 Ok(Drained::Elsewhere) => TURN,
-                Err(_) => MOST.min(pause.max(POLL) * 2),
+                Err(_) => MOST.min(Duration::from_millis(10).saturating_mul(failures)),
             };
             tokio::select! {
-                Ok(()) = appended.changed(), if pause == POLL => {}
+                Ok(()) = appended.changed(), if idle => {}
                 () = sleep(pause) => {}
             }
         }

@@ -74,8 +74,8 @@ impl Directory {
 
     /// Writes which keys were used since the last time. What cannot be written now is written the next time.
     pub async fn write_uses(&self) -> Result<(), Error> {
-        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
-        let uses: Vec<_> = used.into_iter().collect();
+        let noted = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        let uses: Vec<_> = noted.into_iter().collect();
         for batch in uses.chunks(BATCH) {
             if let Err(error) = self.write_batch(batch).await {
                 self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(uses);
@@ -104,7 +104,8 @@ impl Directory {
             return Ok(None);
         }
         let found = self.known.try_get_with(by, async {
-            let principal = find(&self.db, by).await.map_err(|error| Miss::Failed(Arc::new(error)))?.ok_or(Miss::Unknown)?;
+            let principal =
+                find(&self.db, by).await.map_err(|error| Miss::Failed(Arc::new(error)))?.ok_or(Miss::Unknown)?;
             self.note_use(&principal, now);
             Ok(Arc::new(principal))
         });

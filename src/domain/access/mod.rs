@@ -28,7 +28,7 @@ use crate::{
         partner,
     },
     id::{ApiKeyId, PartnerId},
-    store::{self, Tx, journal},
+    store::{self, Db, Tx, journal},
 };
 
 /// A new key. Its secret is made beforehand and told to whoever asked; nothing of it can be learnt from what is stored.
@@ -55,7 +55,7 @@ pub struct Outcome {
     pub api_key_id: ApiKeyId,
 }
 
-/// Makes a key. That a repeated request has made another one before shows in the stored hash: it is not this secret's, see [`Secret::opens`].
+/// Makes a key.
 pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outcome, Error> {
     actor.may(Operation::Administer)?;
 
@@ -164,9 +164,8 @@ fn journal(tx: &mut Tx, kind: EventType, key: &Model, account: Option<&account::
     });
 }
 
-impl Secret {
-    /// Whether `key` is the key of this secret.
-    pub fn opens(&self, key: &Model) -> bool {
-        key.hash == self.hash()
-    }
+/// Whether `secret` is the one that a key was made with: not so where a repeated request was answered with the key it made before.
+pub async fn was_made_with(db: &Db, key: ApiKeyId, secret: &Secret) -> Result<bool, Error> {
+    let key = Entity::find_by_id(key).one(db.reader()).await?;
+    Ok(key.is_some_and(|key| key.hash == secret.hash()))
 }

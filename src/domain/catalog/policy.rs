@@ -69,8 +69,11 @@ impl PolicyChange {
     /// The terms that come of it. `first`: nothing was said before, so that the longest hold follows from the usual one.
     pub(super) fn apply(self, present: &Model, first: bool) -> Result<Model, Refusal> {
         let usual = usual(present.id, present.product_id);
-        let reservation_minutes =
-            within("reservationMinutes", &MINUTES, self.reservation_minutes.apply(present.reservation_minutes, usual.reservation_minutes))?;
+        let reservation_minutes = within(
+            "reservationMinutes",
+            &MINUTES,
+            self.reservation_minutes.apply(present.reservation_minutes, usual.reservation_minutes),
+        )?;
         let longest = (reservation_minutes.saturating_mul(EXTENSIONS)).min(*MINUTES.end());
         let kept = if first { longest } else { present.reservation_max_minutes };
         let reservation_max_minutes = within(
@@ -78,11 +81,14 @@ impl PolicyChange {
             &(reservation_minutes..=*MINUTES.end()),
             self.reservation_max_minutes.apply(kept, longest),
         )?;
-        let input_deadline_hours = self.input_deadline_hours.apply(present.input_deadline_hours, usual.input_deadline_hours);
-        let provisioning_deadline_minutes =
-            self.provisioning_deadline_minutes.apply(present.provisioning_deadline_minutes, usual.provisioning_deadline_minutes);
+        let input_deadline_hours =
+            self.input_deadline_hours.apply(present.input_deadline_hours, usual.input_deadline_hours);
+        let provisioning_deadline_minutes = self
+            .provisioning_deadline_minutes
+            .apply(present.provisioning_deadline_minutes, usual.provisioning_deadline_minutes);
         let required_input = self.required_input.apply(present.required_input.0.clone(), Vec::new());
-        let required_input = input::names(&required_input, QUESTIONS).map_err(|refusal| at(refusal, "requiredInput"))?;
+        let required_input =
+            input::names(&required_input, QUESTIONS).map_err(|refusal| at(refusal, "requiredInput"))?;
         Ok(Model {
             mode: self.mode.apply(present.mode, usual.mode),
             issues_codes: self.issues_codes.apply(present.issues_codes, usual.issues_codes),
@@ -90,7 +96,11 @@ impl PolicyChange {
             reservation_minutes,
             reservation_max_minutes,
             input_deadline_hours: within("inputDeadlineHours", &HOURS, input_deadline_hours)?,
-            provisioning_deadline_minutes: within("provisioningDeadlineMinutes", &MINUTES, provisioning_deadline_minutes)?,
+            provisioning_deadline_minutes: within(
+                "provisioningDeadlineMinutes",
+                &MINUTES,
+                provisioning_deadline_minutes,
+            )?,
             transferable: self.transferable.apply(present.transferable, usual.transferable),
             reassignable: self.reassignable.apply(present.reassignable, usual.reassignable),
             max_per_account: optional("maxPerAccount", &UNITS, self.max_per_account, present.max_per_account)?,
@@ -146,7 +156,8 @@ mod tests {
             reservation_max_minutes: longest,
             ..PolicyChange::default()
         };
-        let longest = |change: PolicyChange, first| change.apply(&standing(), first).map(|policy| policy.reservation_max_minutes);
+        let longest =
+            |change: PolicyChange, first| change.apply(&standing(), first).map(|policy| policy.reservation_max_minutes);
         assert_eq!(longest(change(45, Change::Keep), true), Ok(450));
         assert_eq!(longest(change(525_600, Change::Keep), true), Ok(525_600));
         assert_eq!(longest(change(45, Change::Set(60)), true), Ok(60));
@@ -158,7 +169,12 @@ mod tests {
 
     #[test]
     fn clearing_goes_back_to_the_usual_or_to_none() {
-        let present = Model { valid_for_days: Some(7), transferable: false, required_input: Names(vec!["seat".to_owned()]), ..standing() };
+        let present = Model {
+            valid_for_days: Some(7),
+            transferable: false,
+            required_input: Names(vec!["seat".to_owned()]),
+            ..standing()
+        };
         let cleared = PolicyChange {
             valid_for_days: Change::Clear,
             transferable: Change::Clear,

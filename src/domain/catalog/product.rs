@@ -59,8 +59,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
     let name = input::text(&command.name, input::NAME).map_err(|refusal| refusal.at(["name"]))?;
     let terms = policy::usual(tx.id(), tx.id());
     let terms = command.policy.clone().apply(&terms, true)?;
-    let row =
-        Model { id: terms.product_id, version: 1, sku, name, policy_id: terms.id, created_at: tx.now() };
+    let row = Model { id: terms.product_id, version: 1, sku, name, policy_id: terms.id, created_at: tx.now() };
 
     let insert: ActiveModel = row.clone().into();
     Entity::insert(insert.reset_all()).exec_without_returning(tx.connection()).await?;

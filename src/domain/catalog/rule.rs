@@ -52,7 +52,8 @@ pub async fn set(tx: &mut Tx, actor: &Actor, command: &Set) -> Result<Outcome, E
         }
         Some(mode) => {
             let row: ActiveModel = Model { channel_id: channel.id, product_id: product.id, mode }.into();
-            let replace = OnConflict::columns([Column::ChannelId, Column::ProductId]).update_column(Column::Mode).to_owned();
+            let replace =
+                OnConflict::columns([Column::ChannelId, Column::ProductId]).update_column(Column::Mode).to_owned();
             Entity::insert(row.reset_all()).on_conflict(replace).exec_without_returning(tx.connection()).await?;
         }
     }

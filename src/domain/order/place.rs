@@ -97,7 +97,8 @@ pub async fn place(tx: &mut Tx, actor: &Actor, command: &Place) -> Result<Placed
     let lots = lots(tx, &order, &lines, command, &goods, &accounts)?;
     limits(tx, &lots).await?;
 
-    insert(tx, &order, &lines).await?;
+    insert_orders(tx, &[&order]).await?;
+    insert_lines(tx, &lines).await?;
     let units = issue::units(tx, &lots).await?;
     let given = issue::assignments(tx, &lots, &units).await?;
     let coded: Vec<EntitlementId> = lots
@@ -405,12 +406,18 @@ async fn limits(tx: &Tx, lots: &[Lot<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lines a statement takes at the most.
+/// Orders or lines a statement takes at the most.
 const LINES: usize = 1_000;
 
-pub(super) async fn insert(tx: &Tx, order: &order::Model, lines: &[order_line::Model]) -> Result<(), Error> {
-    let row: order::ActiveModel = order.clone().into();
-    order::Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+pub(super) async fn insert_orders(tx: &Tx, orders: &[&order::Model]) -> Result<(), Error> {
+    for portion in orders.chunks(LINES) {
+        let rows = portion.iter().map(|order| order::ActiveModel::from((*order).clone()).reset_all());
+        order::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_lines(tx: &Tx, lines: &[order_line::Model]) -> Result<(), Error> {
     for portion in lines.chunks(LINES) {
         let rows = portion.iter().map(|line| order_line::ActiveModel::from(line.clone()).reset_all());
         order_line::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;

@@ -38,7 +38,7 @@ use super::{
     auth::AuthError,
     client_address, graphql, request_id,
 };
-use crate::{domain::actor::Actor, graphql::Caller};
+use crate::domain::Actor;
 
 /// How long running queries and mutations may take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -198,8 +198,9 @@ impl Connection {
                 ControlFlow::Break(ClientMessage::ConnectionInit(payload)) => {
                     let given = payload.as_ref().and_then(protocol::authorization);
                     let authorization = given.or(self.origin.authorization.as_deref());
-                    let asked =
-                        timeout(self.http.limits.request_timeout, self.http.auth.authenticate(authorization)).await;
+                    let (address, request_id) = (self.origin.address, self.origin.request_id.clone());
+                    let asked = self.http.auth.authenticate(authorization, address, request_id);
+                    let asked = timeout(self.http.limits.request_timeout, asked).await;
                     let actor = asked.unwrap_or(Err(AuthError::Unavailable)).map_err(|error| match error {
                         AuthError::Unauthenticated(message) => Close::forbidden(message),
                         AuthError::Unavailable => Close::unavailable(),
@@ -242,12 +243,7 @@ impl Connection {
             return Operation::refused(&Answer::refused(error));
         }
         self.count += 1;
-        let caller = Caller {
-            actor: Arc::clone(actor),
-            request_id: self.origin.request_id.clone(),
-            address: self.origin.address,
-        };
-        Operation::start(&self.http.graph, caller, request, limits)
+        Operation::start(&self.http.graph, Arc::clone(actor), request, limits)
     }
 
     /// Writes a frame and the others that are ready, then flushes once.

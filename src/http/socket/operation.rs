@@ -16,7 +16,8 @@ use futures_util::{
 use super::protocol::Label;
 use crate::{
     config::Limits,
-    graphql::{Caller, Graph},
+    domain::Actor,
+    graphql::Graph,
     http::{
         answer::{Answer, INTERNAL, refusal},
         graphql::execute,
@@ -42,13 +43,13 @@ pub struct Operation {
 
 impl Operation {
     /// Prepares an operation of any kind; what is wrong with it becomes its only frame.
-    pub fn start(graph: &Graph, caller: Caller, mut request: Request, limits: &Limits) -> Self {
+    pub fn start(graph: &Graph, actor: Arc<Actor>, mut request: Request, limits: &Limits) -> Self {
         let (frames, lasting) = match guard::admit(&mut request, limits) {
             Err(error) => (Self::refused(&Answer::refused(error)).frames, false),
-            Ok(OperationType::Subscription) => (subscription(graph.subscribe(caller, request), limits.errors), true),
+            Ok(OperationType::Subscription) => (subscription(graph.subscribe(actor, request), limits.errors), true),
             Ok(OperationType::Query | OperationType::Mutation) => {
                 let (graph, limits) = (graph.clone(), limits.clone());
-                let answer = async move { execute(&graph, caller, request, &limits).await };
+                let answer = async move { execute(&graph, actor, request, &limits).await };
                 (answer.map(|answer| stream::iter(result(&answer))).flatten_stream().boxed(), false)
             }
         };

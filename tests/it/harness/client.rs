@@ -87,6 +87,7 @@ pub struct Answer {
 
 impl Answer {
     /// The data, of an answer without errors.
+    #[track_caller]
     pub fn data(&self) -> &Value {
         assert!(self.errors().is_empty(), "{}: {:#}", self.status, self.body);
         self.body.get("data").unwrap_or_else(|| panic!("no data: {:#}", self.body))

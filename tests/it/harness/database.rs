@@ -107,7 +107,8 @@ impl Database {
     async fn on_server(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{}_{}_{}", postgres::prefix(), process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        run(server().await, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        run(server().await, &format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY {}", postgres::copying()))
+            .await;
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self(Arc::new(Inner { engine: Engine::Postgres, url: postgres::url(&name), name: Some(name), directory }))
     }

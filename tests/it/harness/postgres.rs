@@ -62,6 +62,11 @@ pub fn url(name: &str) -> String {
     url.into()
 }
 
+/// How the server copies a database quickest. A copy of files takes a checkpoint, which costs nothing where nothing is durable.
+pub fn copying() -> &'static str {
+    if variable("TEST_DATABASE_URL").is_some() { "WAL_LOG" } else { "FILE_COPY" }
+}
+
 /// What the names of this program's databases begin with, for checkouts may share a server.
 pub fn prefix() -> String {
     let mut hasher = DefaultHasher::new();

@@ -1,0 +1,105 @@
+//! The graph: the schema, and running requests against it.
+//!
+//! A resolver parses, calls and wraps: reads go through scoped lists and loaders, writes through one domain operation. What belongs to a
+//! request (who asks, its loaders, the head of the feed) is in its [`Session`]. No extension is registered, for any of them puts every field
+//! on a slower path. Transports, credentials and limits on the text of a document are the business of `http`.
+
+pub mod argument;
+pub mod enums;
+pub mod error;
+pub mod list;
+pub mod loader;
+pub mod mutation;
+pub mod page;
+mod query;
+pub mod scalars;
+pub mod session;
+pub mod subscription;
+pub mod types;
+
+use std::sync::{Arc, LazyLock};
+
+use async_graphql::{Request, Response, SDLExportOptions, Schema as Executable, SchemaBuilder};
+use futures_util::stream::BoxStream;
+
+use self::{mutation::Mutation, query::Query, session::Session, subscription::Subscription, types::Node};
+use crate::{domain::Actor, feed::Feed, store::Db};
+
+/// How much one document may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of fields.
+    pub depth: usize,
+    /// The sum of all fields, those of a list times its page.
+    pub complexity: usize,
+    /// Fields under another name.
+    pub aliases: usize,
+    /// Levels of selections while validating, fragments included.
+    pub recursion: usize,
+    /// Directives on one field.
+    pub directives: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 16, complexity: 20_000, aliases: 30, recursion: 32, directives: 5 }
+    }
+}
+
+type Schema = Executable<Query, Mutation, Subscription>;
+
+/// The schema with what it needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Graph(Arc<Inner>);
+
+struct Inner {
+    schema: Schema,
+    db: Db,
+    feed: Feed,
+}
+
+impl Graph {
+    pub fn new(db: Db, feed: Feed, limits: &Limits) -> Self {
+        let schema = build()
+            .limit_depth(limits.depth)
+            .limit_complexity(limits.complexity)
+            .limit_aliases(limits.aliases)
+            .limit_recursive_depth(limits.recursion)
+            .limit_directives(limits.directives)
+            .finish();
+        Self(Arc::new(Inner { schema, db, feed }))
+    }
+
+    /// Runs a query or a mutation of `actor`.
+    pub async fn execute(&self, actor: Arc<Actor>, request: Request) -> Response {
+        self.0.schema.execute(self.prepared(actor, request)).await
+    }
+
+    /// Runs any operation of `actor`; a subscription answers for as long as it is polled.
+    pub fn subscribe(&self, actor: Arc<Actor>, request: Request) -> BoxStream<'static, Response> {
+        self.0.schema.execute_stream(self.prepared(actor, request))
+    }
+
+    /// The schema as text.
+    pub fn sdl(&self) -> &'static str {
+        static TEXT: LazyLock<String> = LazyLock::new(sdl);
+        &TEXT
+    }
+
+    fn prepared(&self, actor: Arc<Actor>, request: Request) -> Request {
+        let session = Session::new(actor.clone(), self.0.db.clone(), self.0.feed.clone());
+        request.data(actor).data(self.0.db.clone()).data(session)
+    }
+}
+
+/// The schema as text, in an order that does not depend on that of the code.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().include_specified_by();
+    build().finish().sdl_with_options(options)
+}
+
+fn build() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Executable::build(Query::default(), Mutation::default(), Subscription)
+        .register_output_type::<Node>()
+        .disable_suggestions()
+}

@@ -1,0 +1,196 @@
+//! Direct assignment, and input that follows it.
+
+use async_graphql::{Context, ID, InputObject, Object};
+
+use super::{Outcome, id, order::AccountInput, reference, run};
+use crate::{
+    domain::{
+        Refusal,
+        assignment::{self, SubmitInput, Submitted},
+        entitlement::{self, Assign, AssignMany, Assigned, AssignedMany, From},
+        error::invalid,
+    },
+    graphql::{
+        error::{Fault, UserError},
+        scalars::Json,
+        session::Session,
+        types::{Assignment, Entitlement},
+    },
+};
+
+/// A unit to assign.
+#[derive(InputObject, Clone)]
+pub struct AssignEntitlementInput {
+    /// The unit. Nobody may have it.
+    pub entitlement_id: ID,
+    /// The account that gets it; your own, where it is left out and you have one.
+    pub account: Option<AccountInput>,
+    /// What the unit is for downstream, as a seat or a site.
+    pub resource: Option<String>,
+    /// Input that the product's policy asks for: an object. What is missing can be submitted later.
+    pub input: Option<Json>,
+    /// Refuse with STALE_VERSION unless the unit is at this version.
+    pub expected_version: Option<i32>,
+    /// Makes a repeat of this request safe: see `Mutation`.
+    pub idempotency_key: Option<String>,
+}
+
+/// What came of assigning a unit.
+pub struct AssignEntitlementPayload(Outcome<Assigned>);
+
+/// What came of `assignEntitlement`.
+#[Object]
+impl AssignEntitlementPayload {
+    /// The new assignment.
+    async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
+        Session::of(ctx).find(self.0.done().map(|done| done.assignment_id)).await
+    }
+
+    /// The unit.
+    async fn entitlement(&self, ctx: &Context<'_>) -> Option<Result<Entitlement, Fault>> {
+        Session::of(ctx).find(self.0.done().map(|done| done.entitlement_id)).await
+    }
+
+    /// Why nothing was assigned; empty when it was.
+    async fn user_errors(&self) -> Vec<UserError> {
+        self.0.user_errors()
+    }
+}
+
+/// Units to assign to many accounts, one each: of one order line, or of a channel and product.
+#[derive(InputObject, Clone)]
+pub struct AssignEntitlementsInput {
+    /// The order line whose units are given. Leave it out when you name a channel and a product.
+    pub order_line_id: Option<ID>,
+    /// The channel whose stock is given, oldest units first.
+    pub channel_id: Option<ID>,
+    /// The product of that stock.
+    pub product_id: Option<ID>,
+    /// The accounts: 1 to 1,000. One that is named twice gets two units.
+    pub accounts: Vec<AccountInput>,
+    /// Makes a repeat of this request safe: see `Mutation`.
+    pub idempotency_key: Option<String>,
+}
+
+impl AssignEntitlementsInput {
+    fn command(&self) -> Result<AssignMany, Refusal> {
+        let from = match (&self.order_line_id, &self.channel_id, &self.product_id) {
+            (Some(line), None, None) => From::Line(id("orderLineId", line)?),
+            (None, Some(channel), Some(product)) => From::Stock(id("channelId", channel)?, id("productId", product)?),
+            _ => return Err(invalid("name either an order line, or a channel and a product").at(["orderLineId"])),
+        };
+        Ok(AssignMany { from, accounts: self.accounts.iter().cloned().map(Into::into).collect() })
+    }
+}
+
+/// What came of assigning units to many.
+pub struct AssignEntitlementsPayload(Outcome<AssignedMany>);
+
+/// What came of `assignEntitlements`.
+#[Object]
+impl AssignEntitlementsPayload {
+    /// The new assignments, in the order of the accounts. Null when there are `userErrors`: all or none.
+    async fn assignments(&self, ctx: &Context<'_>) -> Option<Result<Vec<Assignment>, Fault>> {
+        let ids = self.0.done()?.assignment_ids.clone();
+        Some(load_in_order(ctx, ids).await)
+    }
+
+    /// Why nothing was assigned; empty when it was.
+    async fn user_errors(&self) -> Vec<UserError> {
+        self.0.user_errors()
+    }
+}
+
+async fn load_in_order(ctx: &Context<'_>, ids: Vec<crate::id::AssignmentId>) -> Result<Vec<Assignment>, Fault> {
+    let mut found = Session::of(ctx).load_all(ids.clone()).await?;
+    Ok(ids.iter().filter_map(|id| found.remove(id)).map(Into::into).collect())
+}
+
+/// Input for an assignment that waits for it.
+#[derive(InputObject, Clone)]
+pub struct SubmitAssignmentInputInput {
+    /// The assignment, in state AWAITING_INPUT.
+    pub assignment_id: ID,
+    /// An object whose members are added to what was submitted before.
+    pub input: Json,
+    /// Refuse with STALE_VERSION unless the assignment is at this version.
+    pub expected_version: Option<i32>,
+    /// Makes a repeat of this request safe: see `Mutation`.
+    pub idempotency_key: Option<String>,
+}
+
+/// What came of submitting input.
+pub struct SubmitAssignmentInputPayload(Outcome<Submitted>);
+
+/// What came of `submitAssignmentInput`.
+#[Object]
+impl SubmitAssignmentInputPayload {
+    /// The assignment: on its way once nothing is missing any more.
+    async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
+        Session::of(ctx).find(self.0.done().map(|done| done.assignment_id)).await
+    }
+
+    /// Why the input was not taken; empty when it was.
+    async fn user_errors(&self) -> Vec<UserError> {
+        self.0.user_errors()
+    }
+}
+
+/// Direct assignment.
+#[derive(Default)]
+pub struct AssignmentMutation;
+
+#[Object]
+impl AssignmentMutation {
+    /// Gives a unit that nobody has to an account. Its activation code, if it has a live one, stops working.
+    ///
+    /// Roles: ADMIN, SUPPORT, PARTNER (units its subtree sold).
+    async fn assign_entitlement(
+        &self,
+        ctx: &Context<'_>,
+        input: AssignEntitlementInput,
+    ) -> Result<AssignEntitlementPayload, Fault> {
+        let wanted = input.clone();
+        let command = id("entitlementId", &wanted.entitlement_id).map(|entitlement_id| Assign {
+            entitlement_id,
+            account: reference(wanted.account),
+            resource: wanted.resource,
+            input: wanted.input.map(|input| input.0),
+            expected_version: wanted.expected_version,
+        });
+        let input = (&input, input.idempotency_key.as_ref());
+        let done = run(ctx, "assignEntitlement", input, command, entitlement::assign).await;
+        done.map(AssignEntitlementPayload)
+    }
+
+    /// Gives one unit each to many accounts, oldest units first, all or none: units that nobody has or holds.
+    ///
+    /// Roles: ADMIN, SUPPORT, PARTNER (units its subtree sold).
+    async fn assign_entitlements(
+        &self,
+        ctx: &Context<'_>,
+        input: AssignEntitlementsInput,
+    ) -> Result<AssignEntitlementsPayload, Fault> {
+        let key = input.idempotency_key.as_ref();
+        let done = run(ctx, "assignEntitlements", (&input, key), input.command(), entitlement::assign_many).await;
+        done.map(AssignEntitlementsPayload)
+    }
+
+    /// Submits what a product's policy asks for after the unit was claimed. With the last of it the assignment goes on.
+    ///
+    /// Roles: ADMIN, SUPPORT, PARTNER, CUSTOMER (its own).
+    async fn submit_assignment_input(
+        &self,
+        ctx: &Context<'_>,
+        input: SubmitAssignmentInputInput,
+    ) -> Result<SubmitAssignmentInputPayload, Fault> {
+        let command = id("assignmentId", &input.assignment_id).map(|assignment_id| SubmitInput {
+            assignment_id,
+            input: input.input.0.clone(),
+            expected_version: input.expected_version,
+        });
+        let input = (&input, input.idempotency_key.as_ref());
+        let done = run(ctx, "submitAssignmentInput", input, command, assignment::submit_input).await;
+        done.map(SubmitAssignmentInputPayload)
+    }
+}

@@ -1,0 +1,114 @@
+//! Mutations: inputs, payloads and thin resolvers, a file an aggregate.
+//!
+//! A resolver turns its input into a command, runs one operation and wraps what came of it. A payload holds the ids of that, or a refusal;
+//! its objects are read when they are selected, as the caller may see them, and are null when there are `userErrors`.
+
+mod assignment;
+pub mod catalog;
+pub mod order;
+mod redemption;
+mod reservation;
+
+use async_graphql::{Context, ID, InputType, MergedObject};
+use serde::{Serialize, de::DeserializeOwned};
+
+use self::order::AccountInput;
+use super::{
+    error::{Fault, UserError, outcome},
+    session::Session,
+};
+use crate::{
+    domain::{self, Actor, Refusal, Request, account, error::invalid},
+    id::RecordId,
+    store::Tx,
+};
+
+/// Everything that changes something. Every mutation answers with a payload whose `userErrors` say what was refused; its objects are null
+/// when there are any. Repeat a mutation safely by sending the same `idempotencyKey`, which is remembered for seven days.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    catalog::CatalogMutation,
+    order::OrderMutation,
+    redemption::RedemptionMutation,
+    assignment::AssignmentMutation,
+    reservation::ReservationMutation,
+);
+
+/// What a mutation did, or why it did not.
+pub struct Outcome<T>(Result<T, Refusal>);
+
+impl<T> Outcome<T> {
+    fn of(answer: Result<T, domain::Error>) -> Result<Self, Fault> {
+        match answer {
+            Ok(done) => Ok(Self(Ok(done))),
+            Err(error) => Ok(Self(Err(outcome(error)?))),
+        }
+    }
+
+    /// What was done.
+    pub fn done(&self) -> Option<&T> {
+        self.0.as_ref().ok()
+    }
+
+    /// Why it was not done, as the payload says it.
+    pub fn user_errors(&self) -> Vec<UserError> {
+        self.0.as_ref().err().cloned().map(UserError::from).into_iter().collect()
+    }
+}
+
+/// Runs `operation` for the caller with the command that `input` means.
+pub async fn run<I: InputType, C, T: Serialize + DeserializeOwned>(
+    ctx: &Context<'_>,
+    mutation: &'static str,
+    (input, key): (&I, Option<&String>),
+    command: Result<C, Refusal>,
+    operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<T, domain::Error>,
+) -> Result<Outcome<T>, Fault> {
+    let (session, request) = (Session::of(ctx), request(mutation, input, key));
+    let command = match command {
+        Ok(command) => command,
+        Err(refusal) => return Ok(Outcome(Err(refusal))),
+    };
+    let (actor, command, operation) = (&*session.actor, &command, &operation);
+    let answer = domain::run(&session.db, actor, &request, |mut tx| async move {
+        let done = operation(&mut tx, actor, command).await?;
+        Ok((tx, Ok(done)))
+    });
+    Outcome::of(answer.await)
+}
+
+/// The same for an operation whose refusals leave traces, which are committed.
+pub async fn run_recorded<I: InputType, C, T: Serialize + DeserializeOwned>(
+    ctx: &Context<'_>,
+    mutation: &'static str,
+    (input, key): (&I, Option<&String>),
+    command: C,
+    operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<Result<T, Refusal>, domain::Error>,
+) -> Result<Outcome<T>, Fault> {
+    let (session, request) = (Session::of(ctx), request(mutation, input, key));
+    let (actor, command, operation) = (&*session.actor, &command, &operation);
+    let answer = domain::run(&session.db, actor, &request, |mut tx| async move {
+        let answer = operation(&mut tx, actor, command).await?;
+        Ok((tx, answer))
+    });
+    Outcome::of(answer.await)
+}
+
+fn request(mutation: &'static str, input: &impl InputType, key: Option<&String>) -> Request {
+    Request { mutation, key: key.cloned(), input: spelling(input) }
+}
+
+/// An input in a spelling that is the same for the same input: members in the order of the schema, what was left out as null.
+pub fn spelling(input: &impl InputType) -> Vec<u8> {
+    input.to_value().to_string().into_bytes()
+}
+
+/// The id that `field` of an input names.
+pub fn id<T: RecordId>(field: &str, id: &ID) -> Result<T, Refusal> {
+    let wanted = || invalid(format!("expected an id like {}_01h455vb4pex5vsknk084sn02q", T::PREFIX)).at([field]);
+    id.parse().map_err(|_| wanted())
+}
+
+fn reference(account: Option<AccountInput>) -> Option<account::Reference> {
+    account.map(Into::into)
+}

@@ -1,0 +1,134 @@
+//! What every request carries through the graph: who is asking, the database, the feed and the loaders.
+//!
+//! A resolver reads through [`Session`] alone, and so never without the caller's scope. Loaders keep nothing: what was loaded for one level
+//! of a query is forgotten with it, so that a session may live as long as a subscription does.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, dataloader::Loader};
+use chrono::{DateTime, Utc};
+
+use super::{
+    error::Fault,
+    loader::{Batches, Reader},
+};
+use crate::{
+    domain::Actor,
+    entity::{kind::Role, scope::Scope},
+    feed::{Cursor, Feed},
+    id::PartnerId,
+    store::Db,
+};
+
+/// One request, or one subscription.
+pub struct Session {
+    pub actor: Arc<Actor>,
+    pub db: Db,
+    pub feed: Feed,
+    /// The head of the feed from before the first read.
+    pub head: Cursor,
+    loaders: Batches,
+}
+
+impl Session {
+    /// A session of `actor`. Takes the head of the feed: make it before anything is read.
+    pub fn new(actor: Arc<Actor>, db: Db, feed: Feed) -> Self {
+        let head = feed.head();
+        let reader = Reader::new(db.clone(), actor.scope.clone());
+        Self { loaders: Batches::new(reader), actor, db, feed, head }
+    }
+
+    /// The session that `ctx` belongs to.
+    pub fn of<'a>(ctx: &Context<'a>) -> &'a Self {
+        ctx.data_unchecked::<Self>()
+    }
+
+    /// What the caller may see.
+    pub fn scope(&self) -> &Scope {
+        &self.actor.scope
+    }
+
+    /// The statements behind the loaders, for what is not batched.
+    pub fn reader(&self) -> &Reader {
+        self.loaders.reader()
+    }
+
+    /// The moment to compare deadlines with.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.db.clock().now()
+    }
+
+    /// What `key` asks for, together with everything of its kind that is asked for at the same time.
+    pub async fn load<K>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>, Fault>
+    where
+        K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+        Reader: Loader<K, Error = Fault>,
+    {
+        self.loaders.load(key).await
+    }
+
+    /// What each of `keys` asks for, of what there is.
+    pub async fn load_all<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<HashMap<K, <Reader as Loader<K>>::Value>, Fault>
+    where
+        K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+        Reader: Loader<K, Error = Fault>,
+    {
+        let keys: Vec<K> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = self.loaders.load_all(keys.iter().cloned()).await?;
+        Ok(keys.into_iter().filter_map(|key| found.get(&key).cloned().map(|value| (key, value))).collect())
+    }
+
+    /// The same, for a field that may be null: nothing is asked for without a key, and what the caller may not see is not there.
+    pub async fn find<K, T>(&self, key: Option<K>) -> Option<Result<T, Fault>>
+    where
+        K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+        Reader: Loader<K, Error = Fault>,
+        T: From<<Reader as Loader<K>>::Value>,
+    {
+        self.load(key?).await.transpose().map(|found| found.map(T::from))
+    }
+
+    /// The same, for a field that cannot be null. `what` is what the client is told is missing.
+    pub async fn need<K, T>(&self, key: K, what: &'static str) -> Result<T, Fault>
+    where
+        K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+        Reader: Loader<K, Error = Fault>,
+        T: From<<Reader as Loader<K>>::Value>,
+    {
+        self.load(key).await?.map(T::from).ok_or(Fault::NotFound(what))
+    }
+
+    /// How the caller reads the name of an actor who acts for `partner`: as it is where the actor is of the caller's own scope, as
+    /// `system` or `support` where it is not.
+    pub fn actor_name(&self, name: &str, partner: Option<PartnerId>) -> String {
+        let shown = match self.actor.scope {
+            Scope::All => true,
+            Scope::Partner { ref subtree, namespace } => {
+                partner.is_some_and(|partner| partner == namespace || subtree.contains(&partner))
+            }
+            Scope::Provisioner { .. } | Scope::Customer { .. } => false,
+        };
+        if shown || name == self.actor.name {
+            name.to_owned()
+        } else if name.starts_with("system:") {
+            "system".to_owned()
+        } else {
+            "support".to_owned()
+        }
+    }
+
+    /// Whether the caller is a customer, who sees no words of the support desk.
+    pub fn is_customer(&self) -> bool {
+        self.actor.role == Role::Customer
+    }
+}
+
+/// A reason as a customer may read it: the service's own words, which are single ones in capitals, but nobody's sentence.
+pub fn reason_for(session: &Session, reason: Option<&String>) -> Option<String> {
+    let reason = reason?;
+    let is_word = reason.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    (!session.is_customer() || is_word).then(|| reason.clone())
+}

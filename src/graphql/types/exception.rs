@@ -1,0 +1,105 @@
+//! `FulfillmentException`: what needs a decision.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{Assignment, Channel, Entitlement, Order, RedemptionAttempt};
+use crate::{
+    entity::fulfillment_exception::Model,
+    graphql::{
+        enums::{ExceptionKind, ExceptionStatus, Resolution},
+        error::Fault,
+        list::attempt::AttemptsOfException,
+        page,
+        scalars::DateTime,
+        session::Session,
+    },
+};
+
+#[derive(Clone)]
+pub struct FulfillmentException(pub Arc<Model>);
+
+/// Something about a purchase that needs somebody's decision. Customers see none.
+#[Object]
+impl FulfillmentException {
+    /// The exception's id, `exc_…`.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Changes with every change of the exception: pass it as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// What is wrong.
+    async fn kind(&self) -> ExceptionKind {
+        self.0.kind.into()
+    }
+
+    /// Whether it still waits for somebody.
+    async fn status(&self) -> ExceptionStatus {
+        self.0.status.into()
+    }
+
+    /// What happened, for a person.
+    async fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// The channel of the sale. Null where it is not yours to see.
+    async fn channel(&self, ctx: &Context<'_>) -> Option<Result<Channel, Fault>> {
+        Session::of(ctx).find(Some(self.0.channel_id)).await
+    }
+
+    /// The order it is about, or whose unit it is about. Null where it is not yours to see.
+    async fn order(&self, ctx: &Context<'_>) -> Option<Result<Order, Fault>> {
+        Session::of(ctx).find(Some(self.0.order_id)).await
+    }
+
+    /// The unit it is about. Null if it is about the order as a whole.
+    async fn entitlement(&self, ctx: &Context<'_>) -> Option<Result<Entitlement, Fault>> {
+        Session::of(ctx).find(self.0.entitlement_id).await
+    }
+
+    /// The assignment it is about. Null if it is about none.
+    async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
+        Session::of(ctx).find(self.0.assignment_id).await
+    }
+
+    /// The redemption attempts that opened it or were added to it, newest first.
+    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    async fn redemption_attempts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+    ) -> Result<Vec<RedemptionAttempt>, Fault> {
+        page::newest_within(Session::of(ctx), first, self.0.id, AttemptsOfException).await
+    }
+
+    /// What was done about it. Null while it is open.
+    async fn resolution(&self) -> Option<Resolution> {
+        self.0.resolution.map(Into::into)
+    }
+
+    /// What whoever resolved it had to say. Null while it is open, or if nothing was said.
+    async fn note(&self) -> Option<&String> {
+        self.0.note.as_ref()
+    }
+
+    /// When it was opened.
+    async fn opened_at(&self) -> DateTime {
+        self.0.opened_at.into()
+    }
+
+    /// When it was resolved. Null while it is open.
+    async fn resolved_at(&self) -> Option<DateTime> {
+        self.0.resolved_at.map(DateTime)
+    }
+
+    /// Who resolved it: somebody of yours by name, else `support` or `system`. Null while it is open.
+    async fn resolved_by(&self, ctx: &Context<'_>) -> Option<String> {
+        self.0.resolved_by.as_ref().map(|name| Session::of(ctx).actor_name(name, None))
+    }
+}

@@ -1,0 +1,227 @@
+//! The composition root: opens everything, starts what runs by itself, serves, and ends it all in order. The only spawner.
+//!
+//! A service stops like this: it takes no new connections, sockets are told to come back elsewhere, what is under way finishes; then the
+//! loops end, then the database is closed. Each step has a deadline, so that nobody's slowness keeps a service from ending.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::serve::ListenerExt;
+use tokio::{
+    net::TcpListener,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{Config, ConfigError, Limits},
+    domain::access::Directory,
+    feed::Feed,
+    graphql::{self, Graph},
+    http::{
+        Http,
+        auth::Authenticator,
+        health::{Readiness, Report},
+    },
+    store::{Db, Error, OpenError, Settings},
+    task::sequence::{Sequencer, sequence_all},
+};
+
+/// How long requests and sockets may take to finish when the service stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long the loops may take to end after that.
+const WIND_DOWN: Duration = Duration::from_secs(5);
+/// How often it is written which keys were used.
+const USES: Duration = Duration::from_secs(15);
+
+/// Why a service does not start or run: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] Error),
+    #[error("cannot listen on {address}: {cause}. Set CLAIMCHECK_LISTEN to an address and port that are free")]
+    Listen { address: SocketAddr, cause: io::Error },
+    #[error("the service ended: {0}")]
+    Serve(#[source] io::Error),
+}
+
+/// A service that has been opened.
+pub struct Service {
+    listen: SocketAddr,
+    limits: Limits,
+    db: Db,
+    feed: Feed,
+    graph: Graph,
+    directory: Directory,
+    listener: Option<TcpListener>,
+}
+
+/// Opens the database that is configured and migrates it, without its keys.
+pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
+    let limits = &config.limits;
+    let settings = Settings {
+        reveal_days: config.reveal_days,
+        order_units: limits.order_units,
+        order_lines: limits.order_lines,
+        guesses: limits.guesses,
+        server_guesses: limits.server_guesses,
+    };
+    let (clock, ids) = (config.clock.clone(), config.ids.clone());
+    Db::open(&config.database_url, limits.connections, clock, ids, settings).await
+}
+
+/// What a command does that writes without being a service: numbers all events there are, and wakes the services that run.
+pub async fn finish_pending(db: &Db) -> Result<(), Error> {
+    if db.backend() == sea_orm::DbBackend::Postgres {
+        sequence_all(db).await?;
+    }
+    Ok(())
+}
+
+/// The same as the last thing it does.
+pub async fn finish(db: &Db) -> Result<(), Error> {
+    finish_pending(db).await?;
+    db.close().await;
+    Ok(())
+}
+
+impl Service {
+    /// Opens the database, its keys and all that stands on them.
+    pub async fn open(config: Config) -> Result<Self, ServiceError> {
+        let key_file = config.key_file()?;
+        let db = open_database(&config).await?;
+        db.open_keys(&key_file).await?;
+        let feed = Feed::open(db.clone()).await?;
+        let directory = Directory::new(db.clone());
+        let graph = Graph::new(db.clone(), feed.clone(), &graph_limits(&config.limits));
+        Ok(Self { listen: config.listen, limits: config.limits, db, feed, graph, directory, listener: None })
+    }
+
+    /// Takes the port. Requests wait there until the service runs.
+    pub async fn listen(&mut self) -> Result<(), ServiceError> {
+        let address = self.listen;
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            io::Result::Ok((listener.local_addr()?, listener))
+        };
+        let (address, listener) = bound.await.map_err(|cause| ServiceError::Listen { address, cause })?;
+        (self.listen, self.listener) = (address, Some(listener));
+        Ok(())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The database beneath.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Serves until `shutdown`, and then ends in order.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServiceError> {
+        if self.listener.is_none() {
+            self.listen().await?;
+        }
+        let (loops, stop_loops) = (TaskTracker::new(), CancellationToken::new());
+        self.start_loops(&loops, &stop_loops);
+
+        let (sockets, stop_serving) = (TaskTracker::new(), CancellationToken::new());
+        let serving = self.serve(sockets.clone(), stop_serving.clone());
+        let mut serving = std::pin::pin!(serving);
+        let mut outcome = tokio::select! {
+            ended = &mut serving => Some(ended),
+            () = shutdown => None,
+        };
+
+        stop_serving.cancel();
+        sockets.close();
+        let drained = async {
+            if outcome.is_none() {
+                outcome = Some(serving.await);
+            }
+            sockets.wait().await;
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("some connections did not finish in time and are cut");
+        }
+        stop_loops.cancel();
+        loops.close();
+        if timeout(WIND_DOWN, loops.wait()).await.is_err() {
+            tracing::warn!("some loops did not end in time");
+        }
+        self.db.close().await;
+        outcome.unwrap_or(Ok(())).map_err(ServiceError::Serve)
+    }
+
+    fn start_loops(&self, loops: &TaskTracker, stop: &CancellationToken) {
+        let sequencer = Sequencer::new(self.db.clone(), self.feed.sequenced());
+        loops.spawn(sequencer.run(stop.clone()));
+        loops.spawn(self.feed.tail().run(stop.clone()));
+        loops.spawn(write_uses(self.directory.clone(), stop.clone()));
+    }
+
+    fn serve(
+        &mut self,
+        sockets: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = io::Result<()>> + use<> {
+        let router = crate::http::router(Http {
+            graph: self.graph.clone(),
+            auth: Authenticator::new(self.directory.clone()),
+            limits: self.limits.clone(),
+            shutdown: shutdown.clone(),
+            sockets,
+            ready: readiness(&self.db, &self.feed),
+        });
+        let listener = self.listener.take();
+        async move {
+            let Some(listener) = listener else { return Ok(()) };
+            // An answer is written whole: waiting for more to fill a packet only delays it.
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
+        }
+    }
+}
+
+fn graph_limits(limits: &Limits) -> graphql::Limits {
+    let Limits { depth, complexity, aliases, .. } = *limits;
+    graphql::Limits { depth, complexity, aliases, ..graphql::Limits::default() }
+}
+
+fn readiness(db: &Db, feed: &Feed) -> Readiness {
+    let state = Arc::new((db.clone(), feed.clone()));
+    Readiness::new(move || {
+        let state = Arc::clone(&state);
+        async move {
+            let (db, feed) = &*state;
+            // They were applied when the database was opened, and a later version only adds to them.
+            let database = db.head().await.is_ok();
+            Report { database, migrations: database, feed_lag: Some(feed.lag()) }
+        }
+    })
+}
+
+async fn write_uses(directory: Directory, shutdown: CancellationToken) {
+    let mut ticks = interval(USES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let last = tokio::select! {
+            () = shutdown.cancelled() => true,
+            _ = ticks.tick() => false,
+        };
+        if let Err(error) = directory.write_uses().await {
+            tracing::warn!(error.cause = %error, "the last uses of keys cannot be written; trying on");
+        }
+        if last {
+            return;
+        }
+    }
+}
