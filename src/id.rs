@@ -170,10 +170,12 @@ fn parse_suffix(text: &str) -> Result<Uuid, BadId> {
     if text.len() != SUFFIX || text.as_bytes().first().is_none_or(|first| *first > b'7') {
         return Err(BadId);
     }
-    text.bytes().try_fold(0_u128, |bits, byte| {
-        let symbol = ALPHABET.iter().position(|symbol| *symbol == byte).ok_or(BadId)?;
-        Ok(bits << 5 | symbol as u128)
-    }).map(Uuid::from_u128)
+    text.bytes()
+        .try_fold(0_u128, |bits, byte| {
+            let symbol = ALPHABET.iter().position(|symbol| *symbol == byte).ok_or(BadId)?;
+            Ok(bits << 5 | symbol as u128)
+        })
+        .map(Uuid::from_u128)
 }
 
 /// Where new ids come from: random ones in production, a countable sequence where a test wants the same ids in every run.
@@ -188,7 +190,8 @@ enum Source {
 }
 
 // One monotonic counter a process: ids made in the same millisecond keep the order in which they were made.
-static CONTEXT: std::sync::LazyLock<std::sync::Mutex<ContextV7>> = std::sync::LazyLock::new(|| std::sync::Mutex::new(ContextV7::new()));
+static CONTEXT: std::sync::LazyLock<std::sync::Mutex<ContextV7>> =
+    std::sync::LazyLock::new(|| std::sync::Mutex::new(ContextV7::new()));
 
 impl Ids {
     /// Ids that follow from `seed` and the order of the calls.
@@ -200,7 +203,11 @@ impl Ids {
     pub fn make<T: RecordId>(&self, now: DateTime<Utc>) -> T {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
         T::from(match &self.0 {
-            Source::Random => Uuid::new_v7(Timestamp::from_unix(&*CONTEXT, millis / 1000, u32::try_from(millis % 1000).unwrap_or_default() * 1_000_000)),
+            Source::Random => Uuid::new_v7(Timestamp::from_unix(
+                &*CONTEXT,
+                millis / 1000,
+                u32::try_from(millis % 1000).unwrap_or_default() * 1_000_000,
+            )),
             Source::Seeded(counter) => seeded(millis, counter.fetch_add(1, Ordering::Relaxed)),
         })
     }
@@ -225,7 +232,15 @@ mod tests {
 
     #[test]
     fn only_the_canonical_spelling_of_the_right_kind_is_an_id() {
-        for bad in ["", "evt_", "ord_01h455vb4pex5vsknk084sn02q", "evt_81h455vb4pex5vsknk084sn02q", "evt_01H455VB4PEX5VSKNK084SN02Q", "evt_01h455vb4pex5vsknk084sn02", "evt_01h455vb4pex5vsknk084sn02\u{e9}"] {
+        for bad in [
+            "",
+            "evt_",
+            "ord_01h455vb4pex5vsknk084sn02q",
+            "evt_81h455vb4pex5vsknk084sn02q",
+            "evt_01H455VB4PEX5VSKNK084SN02Q",
+            "evt_01h455vb4pex5vsknk084sn02",
+            "evt_01h455vb4pex5vsknk084sn02\u{e9}",
+        ] {
             assert_eq!(bad.parse::<EventId>(), Err(BadId), "{bad}");
         }
     }

@@ -96,7 +96,7 @@ impl Service {
         db.open_keys(&key_file).await?;
         let feed = Feed::open(db.clone()).await?;
         let directory = Directory::new(db.clone());
-        let graph = Graph::new(db.clone(), feed.clone(), &graph_limits(&config.limits));
+        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), &graph_limits(&config.limits));
         Ok(Self { listen: config.listen, limits: config.limits, db, feed, graph, directory, listener: None })
     }
 

@@ -3,8 +3,8 @@
 //! The records are written as SQL, once for both engines, because what matters here (partial unique indexes, checks, composite foreign
 //! keys) is what a schema builder hides. Expand first, contract a release later: a running old binary must get on with the new schema.
 
-pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 use sea_orm_migration::prelude::{DbErr, DynIden, IntoIden, MigrationTrait};
+pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 mod m20261122_000001_create_records;
@@ -22,10 +22,7 @@ impl MigratorTrait for Migrator {
     }
 
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261122_000001_create_records::Migration),
-            Box::new(m20261122_000002_create_journal::Migration),
-        ]
+        vec![Box::new(m20261122_000001_create_records::Migration), Box::new(m20261122_000002_create_journal::Migration)]
     }
 }
 

@@ -14,11 +14,11 @@ use super::{
 use crate::{
     config::Config,
     domain::{
-        self, Actor, Request, once,
+        self, Actor, Operation, Request,
         access::{self, Secret},
         account::Reference,
         activation_code::{self, Redeem},
-        catalog,
+        catalog, once,
         order::{self, Line, Place},
     },
     entity::kind::{ChannelKind, Role},
@@ -149,11 +149,15 @@ async fn live(db: &Db, actor: &Actor, channels: &[ChannelId]) -> Result<(), Fail
         let Some(code) = placed.codes.first().and_then(|issued| issued.code.as_ref()) else { continue };
         let redeem = Redeem {
             code: code.reveal(),
-            account: Some(Reference { external_reference: format!("visitor-{}", round % 7), email: None, display_name: None }),
+            account: Some(Reference {
+                external_reference: format!("visitor-{}", round % 7),
+                email: None,
+                display_name: None,
+            }),
             resource: None,
             input: None,
         };
-        let request = Request { mutation: "redeemCode", key: None, input: Vec::new() };
+        let request = Request { mutation: Operation::RedeemCode, key: None, input: Vec::new() };
         let (redeem, request) = (&redeem, &request);
         let redeemed = domain::run(db, actor, request, |mut tx| async move {
             let redeemed = activation_code::redeem(&mut tx, actor, redeem).await?;

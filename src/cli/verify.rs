@@ -1,11 +1,7 @@
 //! `claimcheck verify`: proves the invariants over the whole database, and names each row that breaks one.
 
 use super::{Failure, print, progress};
-use crate::{
-    config::Config,
-    domain::verify::CHECKS,
-    service::open_database,
-};
+use crate::{config::Config, domain::verify::CHECKS, service::open_database};
 
 /// Breaches of one check that are written out; the rest is counted.
 const SHOWN: usize = 100;

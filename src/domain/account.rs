@@ -47,15 +47,13 @@ impl Named {
         let path = |part: &'static str| ["account", part];
         let checked = input::text(&named.external_reference, input::REFERENCE)
             .map_err(|refusal| refusal.at(path("externalReference")))?;
-        let optional = |value: &Option<String>, most, part| {
-            let checked = value.as_ref().map(|value| input::text(value, most));
-            checked.transpose().map_err(|refusal| refusal.at(path(part)))
-        };
+        let email = named.email.as_ref().map(|email| input::email(email)).transpose();
+        let display_name = named.display_name.as_ref().map(|name| input::text(name, input::NAME)).transpose();
         Ok(Self {
             namespace: actor.namespace,
             reference: Some(checked),
-            email: optional(&named.email, input::NAME, "email")?,
-            display_name: optional(&named.display_name, input::NAME, "displayName")?,
+            email: email.map_err(|refusal| refusal.at(path("email")))?,
+            display_name: display_name.map_err(|refusal| refusal.at(path("displayName")))?,
             own: actor.account,
         })
     }
@@ -66,7 +64,12 @@ impl Named {
     }
 
     /// The account itself: `found` by the statement that looked for it, else read or made.
-    pub async fn resolve(&self, tx: &Tx, actor: &Actor, found: Option<account::Model>) -> Result<account::Model, Error> {
+    pub async fn resolve(
+        &self,
+        tx: &Tx,
+        actor: &Actor,
+        found: Option<account::Model>,
+    ) -> Result<account::Model, Error> {
         let Some(reference) = &self.reference else {
             let Some(own) = self.own else {
                 return Err(invalid("say which account: this credential has none of its own").at(["account"]).into());
@@ -120,9 +123,12 @@ impl Named {
             display_name: self.display_name.clone(),
             created_at: tx.now(),
         };
-        let same = OnConflict::columns([account::Column::PartnerId, account::Column::ExternalReference]).do_nothing().to_owned();
+        let same = OnConflict::columns([account::Column::PartnerId, account::Column::ExternalReference])
+            .do_nothing()
+            .to_owned();
         let row: account::ActiveModel = account.clone().into();
-        let made = account::Entity::insert(row.reset_all()).on_conflict(same).exec_without_returning(tx.connection()).await?;
+        let made =
+            account::Entity::insert(row.reset_all()).on_conflict(same).exec_without_returning(tx.connection()).await?;
         if made == 1 {
             return Ok(account);
         }

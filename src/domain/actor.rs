@@ -78,29 +78,63 @@ impl Actor {
     }
 }
 
-/// What roles differ in: every mutation, and the queries that not everybody has.
+/// What roles differ in: every mutation, the queries that not everybody has, and what the shell does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    Administer,
-    ReadKeys,
+    CreatePartner,
+    UpdatePartner,
+    CreateChannel,
+    UpdateChannel,
+    CreateProduct,
+    UpdateProduct,
+    SetFulfillmentRule,
+    CreateApiKey,
+    RevokeApiKey,
+    ApiKeys,
+    ImportOrders,
     PlaceOrder,
     RedeemCode,
+    RedemptionCheck,
     AssignEntitlement,
+    AssignEntitlements,
     SubmitAssignmentInput,
-    Reserve,
+    ReserveEntitlement,
+    ExtendReservation,
+    ConfirmReservation,
+    ReleaseReservation,
 }
 
 impl Operation {
     /// The roles that may.
     pub fn roles(self) -> &'static [Role] {
         match self {
-            Self::Administer => &[Role::Admin],
-            Self::ReadKeys => &[Role::Admin, Role::Support],
+            Self::CreatePartner
+            | Self::UpdatePartner
+            | Self::CreateChannel
+            | Self::UpdateChannel
+            | Self::CreateProduct
+            | Self::UpdateProduct
+            | Self::SetFulfillmentRule
+            | Self::CreateApiKey
+            | Self::RevokeApiKey
+            | Self::ImportOrders => &[Role::Admin],
+            Self::ApiKeys => &[Role::Admin, Role::Support],
             Self::PlaceOrder => &[Role::Admin, Role::Partner],
-            Self::AssignEntitlement => &[Role::Admin, Role::Support, Role::Partner],
-            Self::RedeemCode | Self::SubmitAssignmentInput | Self::Reserve => {
-                &[Role::Admin, Role::Support, Role::Partner, Role::Customer]
-            }
+            Self::AssignEntitlement | Self::AssignEntitlements => &[Role::Admin, Role::Support, Role::Partner],
+            Self::RedeemCode
+            | Self::RedemptionCheck
+            | Self::SubmitAssignmentInput
+            | Self::ReserveEntitlement
+            | Self::ExtendReservation
+            | Self::ConfirmReservation
+            | Self::ReleaseReservation => &[Role::Admin, Role::Support, Role::Partner, Role::Customer],
         }
+    }
+
+    /// Its name in the API: that of its variant, as `redeemCode`.
+    pub fn name(self) -> String {
+        let name = format!("{self:?}");
+        let (first, rest) = name.split_at(1);
+        first.to_ascii_lowercase() + rest
     }
 }

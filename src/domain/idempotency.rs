@@ -7,7 +7,7 @@
 use sea_orm::{FromQueryResult, JsonValue};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Actor, Error, Refusal};
+use super::{Actor, Error, Operation, Refusal};
 use crate::{
     entity::kind::RefusalCode,
     store::{Db, Tx},
@@ -18,8 +18,7 @@ const LONGEST_KEY: usize = 255;
 /// What identifies a request to run a mutation.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The mutation's name in the API.
-    pub mutation: &'static str,
+    pub mutation: Operation,
     /// The key the client chose, if any.
     pub key: Option<String>,
     /// All that was asked for, in a spelling that is the same for the same input.
@@ -36,12 +35,7 @@ struct Stored {
 ///
 /// The operation gives its transaction back to have it committed. It may do so with a refusal that leaves traces, as a rejected
 /// redemption does; a refusal without traces is an error, and rolled back. Neither is remembered under the key.
-pub async fn run<T, F>(
-    db: &Db,
-    actor: &Actor,
-    request: &Request,
-    operation: impl Fn(Tx) -> F,
-) -> Result<T, Error>
+pub async fn run<T, F>(db: &Db, actor: &Actor, request: &Request, operation: impl Fn(Tx) -> F) -> Result<T, Error>
 where
     T: Serialize + DeserializeOwned,
     F: Future<Output = Result<(Tx, Result<T, Refusal>), Error>>,
@@ -55,12 +49,12 @@ where
     let digest = &db.keyring()?.digest(&request.input);
     let scope = &actor.idempotency_scope();
     let once = |tx| async move {
-        if let Some(stored) = find(&tx, scope, request.mutation, key).await? {
+        if let Some(stored) = find(&tx, scope, &request.mutation.name(), key).await? {
             return Ok((tx, Ok(replay(stored, digest)?)));
         }
         let (tx, answer) = operation(tx).await?;
         if let Ok(result) = &answer {
-            store(&tx, scope, request.mutation, key.clone(), digest.clone(), result).await?;
+            store(&tx, scope, &request.mutation.name(), key.clone(), digest.clone(), result).await?;
         }
         Ok::<_, Error>((tx, answer))
     };
@@ -89,7 +83,8 @@ async fn find(tx: &Tx, scope: &str, mutation: &str, key: &str) -> Result<Option<
 
 fn replay<T: DeserializeOwned>(stored: Stored, digest: &[u8]) -> Result<T, Error> {
     if stored.request_digest != digest {
-        let message = "this idempotency key was used for another request: use a new key, or repeat the first request unchanged";
+        let message =
+            "this idempotency key was used for another request: use a new key, or repeat the first request unchanged";
         return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, message).at(["idempotencyKey"]).into());
     }
     serde_json::from_value(stored.result).map_err(unreadable)

@@ -7,9 +7,7 @@ use sea_orm::{DbBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use crate::{
-    id::{
-        ActivationCodeId, AssignmentId, ChannelId, EntitlementId, EventId, OrderLineId, RecordId, ReservationId,
-    },
+    id::{ActivationCodeId, AssignmentId, ChannelId, EntitlementId, EventId, OrderLineId, RecordId, ReservationId},
     store::{self, Db},
 };
 

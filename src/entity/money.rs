@@ -25,7 +25,8 @@ pub struct BadAmount;
 impl FromStr for Amount {
     type Err = BadAmount;
     fn from_str(text: &str) -> Result<Self, BadAmount> {
-        let plain = !text.is_empty() && text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let plain =
+            !text.is_empty() && text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let amount = Decimal::from_str_exact(text).map_err(|_| BadAmount)?;
         if plain { Ok(Self(amount)) } else { Err(BadAmount) }
     }

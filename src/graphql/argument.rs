@@ -11,7 +11,10 @@ use crate::id::RecordId;
 /// Reads the id that was given as `argument`.
 pub fn id<T: RecordId>(text: &ID, argument: &str) -> Result<T, Fault> {
     let bad = |_| {
-        Fault::BadInput(format!("`{argument}` must be an id that begins with `{0}_`, as `{0}_01h455vb4pex5vsknk084sn02q`.", T::PREFIX))
+        Fault::BadInput(format!(
+            "`{argument}` must be an id that begins with `{0}_`, as `{0}_01h455vb4pex5vsknk084sn02q`.",
+            T::PREFIX
+        ))
     };
     text.parse().map_err(bad)
 }
@@ -29,7 +32,9 @@ mod tests {
     #[test]
     fn an_id_of_another_kind_is_refused_by_the_argument_s_name() {
         let refused = id::<OrderId>(&ID::from("chn_01h455vb4pex5vsknk084sn02q"), "filter.orderId");
-        assert!(matches!(refused, Err(Fault::BadInput(message)) if message.contains("`filter.orderId`") && message.contains("ord_")));
+        assert!(
+            matches!(refused, Err(Fault::BadInput(message)) if message.contains("`filter.orderId`") && message.contains("ord_"))
+        );
         assert!(id::<OrderId>(&ID::from("ord_01h455vb4pex5vsknk084sn02q"), "id").is_ok());
     }
 }

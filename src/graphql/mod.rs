@@ -16,6 +16,7 @@ pub mod scalars;
 pub mod session;
 pub mod subscription;
 pub mod types;
+mod variable;
 
 use std::sync::{Arc, LazyLock};
 
@@ -23,7 +24,11 @@ use async_graphql::{Request, Response, SDLExportOptions, Schema as Executable, S
 use futures_util::stream::BoxStream;
 
 use self::{mutation::Mutation, query::Query, session::Session, subscription::Subscription, types::Node};
-use crate::{domain::Actor, feed::Feed, store::Db};
+use crate::{
+    domain::{Actor, access::Directory},
+    feed::Feed,
+    store::Db,
+};
 
 /// How much one document may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +64,9 @@ struct Inner {
 }
 
 impl Graph {
-    pub fn new(db: Db, feed: Feed, limits: &Limits) -> Self {
+    pub fn new(db: Db, feed: Feed, directory: Directory, limits: &Limits) -> Self {
         let schema = build()
+            .data(directory)
             .limit_depth(limits.depth)
             .limit_complexity(limits.complexity)
             .limit_aliases(limits.aliases)
@@ -86,7 +92,8 @@ impl Graph {
         &TEXT
     }
 
-    fn prepared(&self, actor: Arc<Actor>, request: Request) -> Request {
+    fn prepared(&self, actor: Arc<Actor>, mut request: Request) -> Request {
+        variable::complete(&mut request);
         let session = Session::new(actor.clone(), self.0.db.clone(), self.0.feed.clone());
         request.data(actor).data(self.0.db.clone()).data(session)
     }

@@ -10,7 +10,12 @@ use async_graphql::{Context, Object, OutputType, SimpleObject, TypeName};
 use sea_orm::{Order, Value};
 use uuid::Uuid;
 
-use super::{error::Fault, list::Listing, loader::nested::{CountOf, PageOf}, session::Session};
+use super::{
+    error::Fault,
+    list::Listing,
+    loader::nested::{CountOf, PageOf},
+    session::Session,
+};
 use crate::id::RecordId;
 
 /// The size of a page for whoever names none.
@@ -32,7 +37,11 @@ pub trait Listed: OutputType + Clone + Send + Sync + 'static {
     fn cursor(&self, session: &Session) -> String;
 
     /// The place that a cursor names; `argument` is where it was given.
-    fn place(text: &str, argument: &'static str, session: &Session) -> impl Future<Output = Result<Self::Key, Fault>> + Send;
+    fn place(
+        text: &str,
+        argument: &'static str,
+        session: &Session,
+    ) -> impl Future<Output = Result<Self::Key, Fault>> + Send;
 }
 
 /// The place that a record's id names in a list of its kind.
@@ -158,8 +167,8 @@ fn size(argument: &str, asked: i32) -> Result<u32, Fault> {
 }
 
 /// The size of a list that has no pages but the argument `first`.
-pub fn most(first: i32) -> Result<u32, Fault> {
-    size("first", first)
+pub fn most(first: Option<i32>) -> Result<u32, Fault> {
+    first.map_or(Ok(LARGEST_SIZE), |first| size("first", first))
 }
 
 /// What a page counts in a query's complexity.
@@ -174,7 +183,11 @@ pub fn unpaged(child: usize) -> usize {
 }
 
 /// A page of a list that stands by itself.
-pub async fn connect<L: Listing>(ctx: &Context<'_>, arguments: Arguments, list: L) -> Result<Connection<L::Node>, Fault> {
+pub async fn connect<L: Listing>(
+    ctx: &Context<'_>,
+    arguments: Arguments,
+    list: L,
+) -> Result<Connection<L::Node>, Fault> {
     let session = Session::of(ctx);
     let slice = slice_for::<L>(ctx, &arguments).await?;
     let page = session.reader().page(&list, &slice).await?;
@@ -201,7 +214,7 @@ pub async fn connect_within<L: Listing>(
 /// At most `first` of the list that `parent` has, newest first.
 pub async fn newest_within<L: Listing>(
     session: &Session,
-    first: i32,
+    first: Option<i32>,
     parent: impl RecordId,
     list: L,
 ) -> Result<Vec<L::Node>, Fault> {
@@ -210,7 +223,10 @@ pub async fn newest_within<L: Listing>(
     Ok(page.nodes.into_iter().rev().collect())
 }
 
-async fn slice_for<L: Listing>(ctx: &Context<'_>, arguments: &Arguments) -> Result<Slice<<L::Node as Listed>::Key>, Fault> {
+async fn slice_for<L: Listing>(
+    ctx: &Context<'_>,
+    arguments: &Arguments,
+) -> Result<Slice<<L::Node as Listed>::Key>, Fault> {
     let slice = arguments.slice::<L::Node>(Session::of(ctx)).await?;
     let info = ctx.look_ahead().field("pageInfo");
     let behind = if slice.backward {
@@ -318,7 +334,9 @@ mod tests {
         assert_eq!(size_of(Some(0), None), Some((0, false)));
         assert_eq!(size_of(Some(100), None), Some((100, false)));
         assert_eq!(size_of(None, Some(7)), Some((7, true)));
-        for (first, last) in [(Some(-1), None), (Some(101), None), (None, Some(-5)), (None, Some(i32::MAX)), (Some(1), Some(1))] {
+        for (first, last) in
+            [(Some(-1), None), (Some(101), None), (None, Some(-5)), (None, Some(i32::MAX)), (Some(1), Some(1))]
+        {
             assert_eq!(size_of(first, last), None, "{first:?} {last:?}");
         }
     }
@@ -326,7 +344,9 @@ mod tests {
     #[test]
     fn a_refused_size_says_what_to_do() {
         let refused = Arguments { first: Some(500), ..Arguments::default() }.size();
-        assert!(matches!(refused, Err(Fault::BadInput(message)) if message.contains("`first`") && message.contains("pageInfo")));
+        assert!(
+            matches!(refused, Err(Fault::BadInput(message)) if message.contains("`first`") && message.contains("pageInfo"))
+        );
     }
 
     #[test]

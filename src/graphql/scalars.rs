@@ -73,7 +73,8 @@ pub struct Decimal(pub Amount);
 #[Scalar(use_type_description = true)]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let wanted = "expected an amount as text, as \"19.90\": digits and at most one point, neither a sign nor an exponent";
+        let wanted =
+            "expected an amount as text, as \"19.90\": digits and at most one point, neither a sign nor an exponent";
         let Value::String(text) = value else { return Err(InputValueError::custom(wanted)) };
         text.parse().map(Self).map_err(|_| InputValueError::custom(wanted))
     }
@@ -93,7 +94,11 @@ impl async_graphql::Description for Decimal {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Json(pub JsonValue);
 
-#[Scalar(name = "JSON", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc8259", use_type_description = true)]
+#[Scalar(
+    name = "JSON",
+    specified_by_url = "https://datatracker.ietf.org/doc/html/rfc8259",
+    use_type_description = true
+)]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
         value.into_json().map(Self).map_err(|_| InputValueError::custom("expected a JSON value"))

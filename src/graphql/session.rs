@@ -68,7 +68,10 @@ impl Session {
     }
 
     /// What each of `keys` asks for, of what there is.
-    pub async fn load_all<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<HashMap<K, <Reader as Loader<K>>::Value>, Fault>
+    pub async fn load_all<K>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<HashMap<K, <Reader as Loader<K>>::Value>, Fault>
     where
         K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
         Reader: Loader<K, Error = Fault>,

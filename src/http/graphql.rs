@@ -30,11 +30,7 @@ use super::{
     negotiation::{self, Format},
     parameter, request_id, socket,
 };
-use crate::{
-    config::Limits,
-    domain::Actor,
-    graphql::Graph,
-};
+use crate::{config::Limits, domain::Actor, graphql::Graph};
 
 /// A refusal that has a status of its own, whatever the format.
 struct Refusal {

@@ -127,9 +127,7 @@ fn sqlite(table: &str, columns: &[(&'static str, Column)], from: usize, until: u
                 let optional = ids.iter().any(Option::is_none);
                 (bytes.into(), if optional { format!("nullif({}, zeroblob(16))", cell(16)) } else { cell(16) })
             }
-            Column::Bytes(width, bytes) => {
-                (cut(bytes, from * width, until * width).to_vec().into(), cell(*width))
-            }
+            Column::Bytes(width, bytes) => (cut(bytes, from * width, until * width).to_vec().into(), cell(*width)),
             // As a blob, for SQLite walks a text from its beginning to find its nth character.
             Column::Ascii(width, text) => {
                 let bytes = cut(text.as_bytes(), from * width, until * width).to_vec();

@@ -97,7 +97,8 @@ impl Db {
 pub async fn migration_status(url: &str) -> Result<Vec<Pending>, OpenError> {
     let db = Db::connect(url, 1, Clock::default(), Ids::default(), Settings::default()).await?;
     refuse_foreign(db.reader(), url).await?;
-    let applied = applied(db.reader()).await.map_err(|cause| OpenError::Failed { url: shown(url), cause: cause.to_string() })?;
+    let applied =
+        applied(db.reader()).await.map_err(|cause| OpenError::Failed { url: shown(url), cause: cause.to_string() })?;
     let known = Migrator::migrations();
     let names = known.iter().map(|migration| migration.name().to_owned());
     Ok(names.map(|name| Pending { applied: applied.contains(&name), name }).collect())

@@ -52,7 +52,8 @@ impl Field {
 pub fn mapping(text: &str) -> Result<(Field, String), String> {
     let (field, header) = text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form field=Header"))?;
     let known = || Field::value_variants().iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
-    let field = Field::from_str(field.trim(), false).map_err(|_| format!("there is no field {field:?}; the fields are {}", known()))?;
+    let field = Field::from_str(field.trim(), false)
+        .map_err(|_| format!("there is no field {field:?}; the fields are {}", known()))?;
     Ok((field, header.trim().to_owned()))
 }
 
@@ -62,7 +63,8 @@ pub struct Fields(HashMap<Field, String>);
 impl Fields {
     /// The fields' own names, but for those that are mapped.
     pub fn new(map: Vec<(Field, String)>) -> Result<Self, Failure> {
-        let mut fields: HashMap<Field, String> = Field::value_variants().iter().map(|field| (*field, field.name())).collect();
+        let mut fields: HashMap<Field, String> =
+            Field::value_variants().iter().map(|field| (*field, field.name())).collect();
         let mut mapped = HashSet::new();
         for (field, header) in map {
             if !mapped.insert(field) {
@@ -112,7 +114,8 @@ impl Rejects {
     /// Opens the rejects file, if one is wanted.
     pub fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self { file: None, count: 0 }) };
-        let refused = |cause: &dyn Display| Failure::Refused(format!("cannot write the rejects to {}: {cause}", path.display()));
+        let refused =
+            |cause: &dyn Display| Failure::Refused(format!("cannot write the rejects to {}: {cause}", path.display()));
         let mut file = csv::Writer::from_path(path).map_err(|cause| refused(&cause))?;
         file.write_record(["file", "line", "reason"]).map_err(|cause| refused(&cause))?;
         Ok(Self { file: Some(file), count: 0 })
@@ -162,7 +165,10 @@ impl Reading {
         let broken = |cause: &dyn Display| Failure::Refused(format!("cannot read {}: {cause}", path.display()));
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
         let headers = reader.byte_headers().map_err(|cause| broken(&cause))?;
-        let headers: Vec<String> = headers.iter().map(|header| String::from_utf8_lossy(header).trim_start_matches('\u{feff}').to_owned()).collect();
+        let headers: Vec<String> = headers
+            .iter()
+            .map(|header| String::from_utf8_lossy(header).trim_start_matches('\u{feff}').to_owned())
+            .collect();
         let columns = fields.columns(path, &headers)?;
         let path = std::sync::Arc::new(path.to_owned());
         let mut record = csv::ByteRecord::new();
@@ -210,7 +216,12 @@ impl Reading {
         Ok(())
     }
 
-    fn row(&mut self, place: Place, value: impl Fn(Field) -> Option<String>, rejects: &mut Rejects) -> Result<(), Failure> {
+    fn row(
+        &mut self,
+        place: Place,
+        value: impl Fn(Field) -> Option<String>,
+        rejects: &mut Rejects,
+    ) -> Result<(), Failure> {
         let (reference, row, name) = match check(value) {
             Ok(checked) => checked,
             Err(reason) => return rejects.add(&place, &reason),
@@ -243,7 +254,8 @@ impl Reading {
 
     /// Every SKU with the name that the first of its rows with one has; empty where none has.
     pub fn products(&self) -> impl Iterator<Item = (&str, &str)> {
-        let skus: BTreeSet<&str> = self.orders.iter().flat_map(|(_, rows)| rows).map(|(_, row)| row.sku.as_str()).collect();
+        let skus: BTreeSet<&str> =
+            self.orders.iter().flat_map(|(_, rows)| rows).map(|(_, row)| row.sku.as_str()).collect();
         skus.into_iter().map(|sku| (sku, self.names.get(sku).map_or("", String::as_str)))
     }
 
@@ -263,7 +275,9 @@ impl Reading {
     pub fn finish(self, most: usize, rejects: &mut Rejects) -> Result<Vec<Legacy>, Failure> {
         let mut orders = Vec::new();
         for (external_reference, rows) in self.orders {
-            let units = rows.iter().fold(0_usize, |units, (_, row)| units.saturating_add(usize::try_from(row.quantity).unwrap_or(usize::MAX)));
+            let units = rows.iter().fold(0_usize, |units, (_, row)| {
+                units.saturating_add(usize::try_from(row.quantity).unwrap_or(usize::MAX))
+            });
             if units > most {
                 for (place, _) in &rows {
                     rejects.add(place, &format!("its order has {units} units, and an order has at most {most}"))?;
@@ -279,7 +293,9 @@ impl Reading {
 /// A row's reference, what it says, and its product's name; or why it cannot be used.
 fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option<String>), String> {
     let needed = |field: Field| {
-        let text = value(field).filter(|text| !text.trim().is_empty()).ok_or_else(|| format!("its {} is empty", field.name()))?;
+        let text = value(field)
+            .filter(|text| !text.trim().is_empty())
+            .ok_or_else(|| format!("its {} is empty", field.name()))?;
         usable(field, text)
     };
     let optional = |field: Field| {
@@ -313,7 +329,8 @@ fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option
 
 /// A text that can be stored: neither too long nor with characters that no reference has.
 fn usable(field: Field, text: String) -> Result<String, String> {
-    input::text(&text, input::REFERENCE).map_err(|refusal| format!("its {} cannot be used: {}", field.name(), refusal.message))
+    input::text(&text, input::REFERENCE)
+        .map_err(|refusal| format!("its {} cannot be used: {}", field.name(), refusal.message))
 }
 
 /// A product's name as it can be shown: without control characters, and not endless. None: nothing is left of it.
@@ -326,7 +343,9 @@ pub fn presentable(name: &str) -> Option<String> {
 fn moment(text: &str) -> Option<DateTime<Utc>> {
     use chrono::SubsecRound;
     let written = DateTime::parse_from_rfc3339(text).map(|moment| moment.with_timezone(&Utc).trunc_subsecs(6)).ok();
-    let of_day = || ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let of_day = || {
+        ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    };
     let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0));
     written.or_else(|| of_day().or_else(day).map(|naive| naive.and_utc()))
 }

@@ -57,7 +57,7 @@ pub struct Outcome {
 
 /// Makes a key.
 pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::CreateApiKey)?;
 
     let partner = match command.partner_id {
         None => None,
@@ -95,7 +95,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 
 /// Ends a key. One that has ended already stays as it is.
 pub async fn revoke(tx: &mut Tx, actor: &Actor, command: &Revoke) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::RevokeApiKey)?;
 
     let key = Entity::find_by_id(command.api_key_id).one(tx.connection()).await?;
     let key = key.ok_or_else(|| not_found("API key").at(["apiKeyId"]))?;

@@ -1,10 +1,14 @@
 //! Asking whether a code would redeem, without redeeming it. Changes nothing, but an unknown code counts as a guess.
 
 use super::{
+    super::{
+        Actor, Error, Operation, account,
+        entitlement::{By, Claim},
+        input,
+    },
     code::Code,
     guess,
     redeem::decide,
-    super::{Actor, Error, Operation, account, entitlement::{By, Claim}, input},
 };
 use crate::{entity::kind::RefusalCode, id::ProductId, store::Tx};
 
@@ -28,7 +32,7 @@ pub struct Checked {
 
 /// Whether the code would redeem for the account.
 pub async fn check(tx: &mut Tx, actor: &Actor, command: &Check) -> Result<Checked, Error> {
-    actor.may(Operation::RedeemCode)?;
+    actor.may(Operation::RedemptionCheck)?;
     let named = account::Named::by(actor, command.account.as_ref())?;
     guess::limit(tx, actor, &named).await?;
     let invalid = |message: &str| Checked {

@@ -78,7 +78,8 @@ impl Code {
 
     /// In full, in five groups: for the one who may have it.
     pub fn reveal(&self) -> String {
-        let groups: Vec<String> = self.0.chunks(GROUP).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
+        let groups: Vec<String> =
+            self.0.chunks(GROUP).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
         groups.join("-")
     }
 }
@@ -110,8 +111,10 @@ fn symbol(byte: u8) -> Option<u8> {
 
 /// The product in GF(32) = GF(2)[x] / (x⁵ + x² + 1).
 fn multiply(a: u8, b: u8) -> u8 {
-    let product = (0..5).fold(0_u16, |product, bit| if b >> bit & 1 == 1 { product ^ u16::from(a) << bit } else { product });
-    let reduced = (5..9).rev().fold(product, |rest, bit| if rest >> bit & 1 == 1 { rest ^ 0b10_0101 << (bit - 5) } else { rest });
+    let product =
+        (0..5).fold(0_u16, |product, bit| if b >> bit & 1 == 1 { product ^ u16::from(a) << bit } else { product });
+    let reduced =
+        (5..9).rev().fold(product, |rest, bit| if rest >> bit & 1 == 1 { rest ^ 0b10_0101 << (bit - 5) } else { rest });
     u8::try_from(reduced).unwrap_or_default()
 }
 
@@ -128,7 +131,13 @@ mod tests {
         for code in codes() {
             let text = code.reveal();
             assert_eq!(text.len(), 29);
-            for typed in [text.clone(), text.to_lowercase(), text.replace('-', ""), text.replace('1', "I").replace('0', "o"), text.replace('1', "l")] {
+            for typed in [
+                text.clone(),
+                text.to_lowercase(),
+                text.replace('-', ""),
+                text.replace('1', "I").replace('0', "o"),
+                text.replace('1', "l"),
+            ] {
                 assert_eq!(Code::parse(&typed), Some(code.clone()), "{typed}");
             }
         }
@@ -162,7 +171,15 @@ mod tests {
 
     #[test]
     fn what_is_no_code_is_none() {
-        for text in ["", "-", "U", "0000", "00000-00000-00000-00000-000000", "00000-00000-00000-00000-0000\u{e9}", &"0".repeat(10_000)] {
+        for text in [
+            "",
+            "-",
+            "U",
+            "0000",
+            "00000-00000-00000-00000-000000",
+            "00000-00000-00000-00000-0000\u{e9}",
+            &"0".repeat(10_000),
+        ] {
             assert_eq!(Code::parse(text), None, "{text}");
         }
         assert!(Code::parse(&"0".repeat(25)).is_some());

@@ -8,11 +8,16 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, code::Code, code::last_four_of, guess, shredded,
     super::{
-        Actor, Error, Operation, Refusal, account, entitlement, entitlement::{By, Claim, Giving, event},
-        input, reservation, transition::Transition,
+        Actor, Error, Operation, Refusal, account, entitlement,
+        entitlement::{By, Claim, Giving, event},
+        input, reservation,
+        transition::Transition,
     },
+    Command,
+    code::Code,
+    code::last_four_of,
+    guess, shredded,
 };
 use crate::{
     entity::{
@@ -59,13 +64,23 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
     given.map_err(|refusal| refusal.at(["input"]))?;
     let named = account::Named::by(actor, command.account.as_ref())?;
     if !named.anybody() {
-        return Err(super::super::error::invalid("say for which account: this credential has none of its own").at(["account"]).into());
+        return Err(super::super::error::invalid("say for which account: this credential has none of its own")
+            .at(["account"])
+            .into());
     }
 
     guess::limit(tx, actor, &named).await?;
     let Some(code) = Code::parse(&command.code) else {
         let last_four = last_four_of(&command.code);
-        return reject(tx, actor, None, None, last_four, unknown("the code is mistyped: check it against the original")).await;
+        return reject(
+            tx,
+            actor,
+            None,
+            None,
+            last_four,
+            unknown("the code is mistyped: check it against the original"),
+        )
+        .await;
     };
     let hashes = tx.keyring()?.hashes(code.as_bytes());
     let Some(mut claim) = Claim::load(tx, actor, By::Hashes(hashes), &named).await? else {

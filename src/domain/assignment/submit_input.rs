@@ -5,7 +5,6 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, JsonValue, QueryFilter};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command,
     super::{
         Actor, Error, Operation, Refusal,
         account::Named,
@@ -14,6 +13,7 @@ use super::{
         input,
         transition::Transition,
     },
+    Command,
 };
 use crate::{
     entity::{
@@ -66,7 +66,8 @@ pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> 
         AssignmentStatus::Active => Command::Activate,
         _ => Command::CompleteInput,
     };
-    let transition = Transition::<Entity>::decide(assignment.status, next).map_err(|refusal| refusal.at(["assignmentId"]))?;
+    let transition =
+        Transition::<Entity>::decide(assignment.status, next).map_err(|refusal| refusal.at(["assignmentId"]))?;
 
     write(tx, &mut claim, &assignment, transition, input, beginning).await?;
     Ok(Submitted { assignment_id: assignment.id })

@@ -48,7 +48,7 @@ pub struct Outcome {
 
 /// Makes a channel.
 pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::CreateChannel)?;
 
     let owner = command.partner_id.unwrap_or(PartnerId::HOUSE);
     let owner = partner::Entity::find_by_id(owner).one(tx.connection()).await?;
@@ -74,7 +74,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 
 /// Renames a channel, or switches it on or off. What changes nothing has no effect.
 pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::UpdateChannel)?;
 
     let present = Entity::find_by_id(command.channel_id).one(tx.connection()).await?;
     let present = present.ok_or_else(|| not_found("channel").at(["channelId"]))?;

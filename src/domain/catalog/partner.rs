@@ -52,7 +52,7 @@ pub struct Outcome {
 
 /// Makes a partner.
 pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::CreatePartner)?;
 
     lock_tree(tx).await?;
     let parent = parent(tx, command.parent_id).await?;
@@ -71,7 +71,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 
 /// Renames a partner, moves it or switches it on or off. What changes nothing has no effect.
 pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::UpdatePartner)?;
 
     lock_tree(tx).await?;
     let present = find(tx, command.partner_id).await?.ok_or_else(|| not_found("partner").at(["partnerId"]))?;

@@ -47,7 +47,7 @@ pub struct Outcome {
 
 /// Makes a product with the first version of its policy.
 pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::CreateProduct)?;
 
     // Who loses the race for a SKU meets the unique index, and then this.
     let sku = input::text(&command.sku, input::REFERENCE).map_err(|refusal| refusal.at(["sku"]))?;
@@ -71,7 +71,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 
 /// Renames a product, or changes the terms of its later sales. What changes nothing has no effect.
 pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::UpdateProduct)?;
 
     let present = Entity::find_by_id(command.product_id).one(tx.connection()).await?;
     let present = present.ok_or_else(|| not_found("product").at(["productId"]))?;

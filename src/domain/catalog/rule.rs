@@ -34,7 +34,7 @@ pub struct Outcome {
 
 /// Sets the mode, or goes back to the product's own. What changes nothing has no effect.
 pub async fn set(tx: &mut Tx, actor: &Actor, command: &Set) -> Result<Outcome, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::SetFulfillmentRule)?;
 
     let channel = channel::Entity::find_by_id(command.channel_id).one(tx.connection()).await?;
     let channel = channel.ok_or_else(|| not_found("channel").at(["channelId"]))?;

@@ -4,7 +4,6 @@ use sea_orm::JsonValue;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    By, Claim, Command, Giving, allowed_actions, give, within_limit,
     super::{
         Actor, Error, Operation, Refusal,
         account::{Named, Reference},
@@ -13,6 +12,7 @@ use super::{
         input, reservation,
         transition::Transition,
     },
+    By, Claim, Command, Giving, allowed_actions, give, within_limit,
 };
 use crate::{
     entity::{

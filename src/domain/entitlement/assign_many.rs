@@ -6,12 +6,14 @@ use sea_orm::{DbBackend, FromQueryResult};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    By, Claim, assign::assign_to, within_limit,
     super::{
         Actor, Error, Operation, Refusal,
         account::{Named, Reference},
         error::{invalid, not_found},
     },
+    By, Claim,
+    assign::assign_to,
+    within_limit,
 };
 use crate::{
     entity::{account, kind::RefusalCode, order_line, scope::Scoped},
@@ -50,7 +52,7 @@ struct Free {
 
 /// Assigns units that nobody has or holds, oldest first.
 pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Result<AssignedMany, Error> {
-    actor.may(Operation::AssignEntitlement)?;
+    actor.may(Operation::AssignEntitlements)?;
     let wanted = command.accounts.len();
     if wanted == 0 {
         return Err(invalid("name at least one account").at(["accounts"]).into());
@@ -64,7 +66,8 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
     let accounts = resolve(tx, actor, &command.accounts).await?;
     let units = free(tx, command.from, wanted).await?;
     if units.len() < wanted {
-        let message = format!("{wanted} units are wanted and {} are free: name fewer accounts, or buy more", units.len());
+        let message =
+            format!("{wanted} units are wanted and {} are free: name fewer accounts, or buy more", units.len());
         return Err(Refusal::new(RefusalCode::InsufficientAvailable, message).at(["accounts"]).into());
     }
     let nobody = Named::by(&Actor::system("assign"), None)?;
@@ -76,7 +79,14 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
     }
     if let Some(claim) = claims.first() {
         for account in accounts.iter().filter(|account| more.contains_key(&account.id)) {
-            within_limit(tx, &claim.policy, claim.unit.product_id, account, more.get(&account.id).copied().unwrap_or(1)).await?;
+            within_limit(
+                tx,
+                &claim.policy,
+                claim.unit.product_id,
+                account,
+                more.get(&account.id).copied().unwrap_or(1),
+            )
+            .await?;
         }
     }
 
@@ -92,8 +102,8 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
 
 /// Refuses a line or channel that the caller does not sell.
 async fn visible(tx: &Tx, actor: &Actor, from: From) -> Result<(), Error> {
-    use sea_orm::{ColumnTrait, QueryFilter};
     use crate::entity::channel;
+    use sea_orm::{ColumnTrait, QueryFilter};
     match from {
         From::Line(line) => {
             let found = order_line::Entity::visible(&actor.scope).filter(order_line::COLUMN.id.eq(line));

@@ -92,7 +92,10 @@ impl Claim {
                     format!("${}", values.len())
                 });
                 let places = places.collect::<Vec<_>>().join(", ");
-                format!("{} JOIN activation_codes c ON c.entitlement_id = u.id{REST} WHERE c.hash IN ({places})", *SELECT)
+                format!(
+                    "{} JOIN activation_codes c ON c.entitlement_id = u.id{REST} WHERE c.hash IN ({places})",
+                    *SELECT
+                )
             }
             By::Unit(id) => {
                 values.push((*id).into());

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue};
 
 use super::{
-    Claim, Command, change,
     super::{assignment::created, error::Error, error::Refusal, input, transition::Transition},
+    Claim, Command, change,
 };
 use crate::{
     entity::{
@@ -44,9 +44,7 @@ impl Beginning {
         let missing = input::missing(&policy.required_input.0, input);
         let external = policy.provisioning == Provisioning::External;
         let (status, stay) = match (missing.is_empty(), external) {
-            (false, _) => {
-                (AssignmentStatus::AwaitingInput, Some(TimeDelta::hours(policy.input_deadline_hours.into())))
-            }
+            (false, _) => (AssignmentStatus::AwaitingInput, Some(TimeDelta::hours(policy.input_deadline_hours.into()))),
             (true, true) => {
                 (AssignmentStatus::Pending, Some(TimeDelta::minutes(policy.provisioning_deadline_minutes.into())))
             }

@@ -6,14 +6,14 @@ mod claim;
 mod give;
 mod state;
 
-pub(super) use self::{
-    claim::{By, Claim},
-    give::{Beginning, Giving, event, give, within_limit},
-};
 pub use self::{
     assign::{Assign, Assigned, assign},
     assign_many::{AssignMany, AssignedMany, From, assign_many},
     state::{Command, allowed_actions},
+};
+pub(super) use self::{
+    claim::{By, Claim},
+    give::{Beginning, Giving, event, give, within_limit},
 };
 
 use super::{error::Error, transition::Transition};

@@ -1,10 +1,6 @@
 //! The machine of an entitlement, and what a caller may do with one.
 
-use super::super::{
-    actor::Operation,
-    error::Action,
-    transition::Machine,
-};
+use super::super::{actor::Operation, error::Action, transition::Machine};
 use crate::{
     entity::{
         assignment,
@@ -52,9 +48,9 @@ impl Command {
     pub fn resume(assignment: Option<&assignment::Model>) -> Self {
         match assignment.map(|assignment| assignment.status) {
             None | Some(AssignmentStatus::Ended | AssignmentStatus::Cancelled) => Self::ResumeUnassigned,
-            Some(
-                AssignmentStatus::Active | AssignmentStatus::Deprovisioning | AssignmentStatus::DeprovisionFailed,
-            ) => Self::ResumeActive,
+            Some(AssignmentStatus::Active | AssignmentStatus::Deprovisioning | AssignmentStatus::DeprovisionFailed) => {
+                Self::ResumeActive
+            }
             Some(
                 AssignmentStatus::Pending
                 | AssignmentStatus::AwaitingInput
@@ -129,7 +125,7 @@ impl Machine for Entity {
 /// offered that would be refused for the unit's state.
 pub fn allowed_actions(status: Status, role: Role) -> Vec<Action> {
     let offered = [
-        (Action::Reserve, Command::Reserve, Operation::Reserve),
+        (Action::Reserve, Command::Reserve, Operation::ReserveEntitlement),
         (Action::Assign, Command::Assign, Operation::AssignEntitlement),
     ];
     let redeemable = status == Status::Unassigned && Operation::RedeemCode.roles().contains(&role);

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
 use super::{
+    super::{Actor, Error, Operation},
     issue::{self, Holder, Lot},
     place::{insert_lines, insert_orders, total},
-    super::{Actor, Error, Operation},
 };
 use crate::{
     entity::{
@@ -90,7 +90,7 @@ struct Wanted<'a> {
 
 /// Imports orders into a channel.
 pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<Imported, Error> {
-    actor.may(Operation::Administer)?;
+    actor.may(Operation::ImportOrders)?;
 
     let goods = goods(tx, command.orders).await?;
     let accounts = accounts(tx, command).await?;
@@ -120,7 +120,11 @@ pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<
         imported.lines += rows.len();
         let units: i32 = rows.iter().map(|row| row.quantity).sum();
         imported.units += usize::try_from(units).unwrap_or_default();
-        tx.append(event::Model { to_status: Some(order.status.to_string()), quantity: Some(units), ..told(EventType::OrderImported, order) });
+        tx.append(event::Model {
+            to_status: Some(order.status.to_string()),
+            quantity: Some(units),
+            ..told(EventType::OrderImported, order)
+        });
     }
     Ok(imported)
 }
@@ -188,9 +192,12 @@ async fn goods(tx: &Tx, orders: &[Legacy]) -> Result<Goods, Error> {
     let products = product::Entity::find().filter(among(product::Column::Sku, &skus)).all(tx.connection()).await?;
     let policies: Vec<_> = products.iter().map(|product| product.policy_id).collect();
     let policies = policy::Entity::find().filter(among(policy::Column::Id, &policies)).all(tx.connection()).await?;
-    let mut policies: HashMap<ProductId, policy::Model> = policies.into_iter().map(|policy| (policy.product_id, policy)).collect();
+    let mut policies: HashMap<ProductId, policy::Model> =
+        policies.into_iter().map(|policy| (policy.product_id, policy)).collect();
     let by_sku = products.iter().map(|product| (product.sku.clone(), product.id)).collect();
-    let by_id = products.into_iter().filter_map(|product| policies.remove(&product.id).map(|policy| (product.id, (product, policy))));
+    let by_id = products
+        .into_iter()
+        .filter_map(|product| policies.remove(&product.id).map(|policy| (product.id, (product, policy))));
     Ok(Goods { by_id: by_id.collect(), by_sku })
 }
 
@@ -209,7 +216,8 @@ async fn accounts(tx: &Tx, command: &Import<'_>) -> Result<Accounts, Error> {
         created_at: Set(tx.now()),
         ..Default::default()
     });
-    let same = OnConflict::columns([account::Column::PartnerId, account::Column::ExternalReference]).do_nothing().to_owned();
+    let same =
+        OnConflict::columns([account::Column::PartnerId, account::Column::ExternalReference]).do_nothing().to_owned();
     for portion in new.collect::<Vec<_>>().chunks(1_000) {
         let insert = account::Entity::insert_many(portion.iter().cloned()).on_conflict(same.clone());
         insert.exec_without_returning(tx.connection()).await?;
@@ -244,7 +252,8 @@ impl Stored {
             .all(tx.connection())
             .await?;
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
-        let found = order_line::Entity::find().filter(among(order_line::Column::OrderId, &ids)).all(tx.connection()).await?;
+        let found =
+            order_line::Entity::find().filter(among(order_line::Column::OrderId, &ids)).all(tx.connection()).await?;
         let mut lines: HashMap<OrderId, Vec<order_line::Model>> = HashMap::new();
         for line in found {
             lines.entry(line.order_id).or_default().push(line);
@@ -274,7 +283,9 @@ impl Stored {
         let mut more = Vec::new();
         for row in &legacy.rows {
             let product = goods.by_sku.get(&row.sku).copied();
-            let terms = product.map(|product| (product, row.quantity, row.unit_price, row.assign_to.as_deref(), row.resource.as_deref()));
+            let terms = product.map(|product| {
+                (product, row.quantity, row.unit_price, row.assign_to.as_deref(), row.resource.as_deref())
+            });
             match terms.and_then(|terms| left.get_mut(&terms)).filter(|count| **count > 0) {
                 Some(count) => *count -= 1,
                 None => more.push(row),

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::super::{
-    activation_code::{Issued, code::{Code, SYMBOLS}},
+    activation_code::{
+        Issued,
+        code::{Code, SYMBOLS},
+    },
     error::Error,
 };
 use crate::{

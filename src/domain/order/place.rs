@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, JsonValue, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, JsonValue, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+};
 use serde::{Deserialize, Serialize};
 
-use super::issue::{self, Holder, Lot};
 use super::super::{
     Actor, Error, Operation, Refusal,
     account::{Named, Reference},
@@ -18,7 +19,10 @@ use super::super::{
     assignment,
     entitlement::{Beginning, within_limit},
     error::{invalid, not_found},
-    input,
+};
+use super::{
+    check::check,
+    issue::{self, Holder, Lot},
 };
 use crate::{
     entity::{
@@ -78,7 +82,7 @@ pub struct Placed {
 /// Records a purchase and issues its units.
 pub async fn place(tx: &mut Tx, actor: &Actor, command: &Place) -> Result<Placed, Error> {
     actor.may(Operation::PlaceOrder)?;
-    check(tx, command)?;
+    check(command, tx.settings())?;
 
     let channel = channel::Entity::visible(&actor.scope).filter(channel::COLUMN.id.eq(command.channel_id));
     let channel = channel.one(tx.connection()).await?.ok_or_else(|| not_found("channel").at(["channelId"]))?;
@@ -111,70 +115,6 @@ pub async fn place(tx: &mut Tx, actor: &Actor, command: &Place) -> Result<Placed
 
     journal(tx, &order, &lots, given);
     Ok(Placed { order_id: order.id, codes })
-}
-
-/// What can be said of the input without looking anything up.
-fn check(tx: &Tx, command: &Place) -> Result<(), Refusal> {
-    input::text(&command.external_reference, input::REFERENCE).map_err(|refusal| refusal.at(["externalReference"]))?;
-    if let Some((name, email)) = &command.buyer {
-        contact(name.as_ref(), email.as_ref()).map_err(|refusal| within(refusal, &["buyer"]))?;
-    }
-    if let Some(currency) = &command.currency {
-        input::currency(currency).map_err(|refusal| refusal.at(["currencyCode"]))?;
-    }
-    if let Some(reference) = &command.payment_reference {
-        input::text(reference, input::REFERENCE).map_err(|refusal| refusal.at(["paymentReference"]))?;
-    }
-    let (most_lines, most_units) = (tx.settings().order_lines, tx.settings().order_units);
-    if command.lines.is_empty() {
-        return Err(invalid("an order has at least one line").at(["lines"]));
-    }
-    if command.lines.len() > most_lines {
-        let message = format!("an order has at most {most_lines} lines: place several orders");
-        return Err(Refusal::new(RefusalCode::LimitExceeded, message).at(["lines"]));
-    }
-    for (place, line) in command.lines.iter().enumerate() {
-        check_line(line, command.currency.is_some())
-            .map_err(|refusal| within(refusal, &["lines", &place.to_string()]))?;
-    }
-    let units: i64 = command.lines.iter().map(|line| i64::from(line.quantity)).sum();
-    if usize::try_from(units).is_ok_and(|units| units > most_units) {
-        let message = format!("an order has at most {most_units} units, and these lines have {units}: place several orders");
-        return Err(Refusal::new(RefusalCode::LimitExceeded, message).at(["lines"]));
-    }
-    Ok(())
-}
-
-fn check_line(line: &Line, currency: bool) -> Result<(), Refusal> {
-    input::text(&line.sku, input::REFERENCE).map_err(|refusal| refusal.at(["sku"]))?;
-    if line.quantity < 1 {
-        return Err(invalid("a line has a quantity of at least 1").at(["quantity"]));
-    }
-    if line.unit_price.is_some() && !currency {
-        return Err(invalid("a price needs a currency: set currencyCode on the order").at(["unitPrice"]));
-    }
-    if let Some((name, email)) = &line.recipient {
-        contact(name.as_ref(), email.as_ref()).map_err(|refusal| within(refusal, &["recipient"]))?;
-    }
-    if let Some(resource) = &line.resource {
-        input::text(resource, input::REFERENCE).map_err(|refusal| refusal.at(["resource"]))?;
-    }
-    if let Some(input) = &line.input {
-        input::json(input).map_err(|refusal| refusal.at(["input"]))?;
-    }
-    Ok(())
-}
-
-fn contact(name: Option<&String>, email: Option<&String>) -> Result<(), Refusal> {
-    name.map(|name| input::text(name, input::NAME)).transpose().map_err(|refusal| refusal.at(["name"]))?;
-    email.map(|email| input::email(email)).transpose().map_err(|refusal| refusal.at(["email"]))?;
-    Ok(())
-}
-
-/// The refusal, with its path moved below `path`.
-fn within(mut refusal: Refusal, path: &[&str]) -> Refusal {
-    refusal.field.splice(0..0, path.iter().map(|part| (*part).to_owned()));
-    refusal
 }
 
 /// The order of this reference, where there is one: as it is now if it is the same, else a refusal.
@@ -222,14 +162,16 @@ impl Goods {
         skus.sort_unstable();
         skus.dedup();
         let products = product::Entity::find().filter(among(product::Column::Sku, &skus)).all(tx.connection()).await?;
-        let known: HashMap<&str, &product::Model> = products.iter().map(|product| (product.sku.as_str(), product)).collect();
+        let known: HashMap<&str, &product::Model> =
+            products.iter().map(|product| (product.sku.as_str(), product)).collect();
         if let Some(place) = command.lines.iter().position(|line| !known.contains_key(line.sku.as_str())) {
             let path = ["lines".to_owned(), place.to_string(), "sku".to_owned()];
             return Err(not_found("product").at(path).into());
         }
         let policies: Vec<_> = products.iter().map(|product| product.policy_id).collect();
         let policies = policy::Entity::find().filter(among(policy::Column::Id, &policies)).all(tx.connection()).await?;
-        let policies: HashMap<ProductId, policy::Model> = policies.into_iter().map(|policy| (policy.product_id, policy)).collect();
+        let policies: HashMap<ProductId, policy::Model> =
+            policies.into_iter().map(|policy| (policy.product_id, policy)).collect();
         let rules = fulfillment_rule::Entity::find().filter(fulfillment_rule::COLUMN.channel_id.eq(channel.id));
         let rules: HashMap<ProductId, FulfillmentMode> =
             rules.all(tx.connection()).await?.into_iter().map(|rule| (rule.product_id, rule.mode)).collect();
@@ -395,7 +337,8 @@ async fn limits(tx: &Tx, lots: &[Lot<'_>]) -> Result<(), Error> {
         }
     }
     for ((_, product), (units, place)) in more {
-        let Some((lot, holder)) = lots.get(place).and_then(|lot| lot.holder.as_ref().map(|holder| (lot, holder))) else {
+        let Some((lot, holder)) = lots.get(place).and_then(|lot| lot.holder.as_ref().map(|holder| (lot, holder)))
+        else {
             continue;
         };
         within_limit(tx, lot.policy, product, holder.account, units).await.map_err(|error| match error {

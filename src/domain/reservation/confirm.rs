@@ -4,14 +4,15 @@ use sea_orm::JsonValue;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, change, load, told,
     super::{
         Actor, Error, Operation, Refusal,
         account::{Named, Reference},
-        activation_code, entitlement::{self, Giving},
+        activation_code,
+        entitlement::{self, Giving},
         error::invalid,
         input,
     },
+    Command, change, load, told,
 };
 use crate::{
     entity::{
@@ -43,7 +44,7 @@ pub struct Confirmed {
 
 /// Assigns a held unit. Its live code dies, or it could come alive again after somebody else's release.
 pub async fn confirm(tx: &mut Tx, actor: &Actor, command: &Confirm) -> Result<Confirmed, Error> {
-    actor.may(Operation::Reserve)?;
+    actor.may(Operation::ConfirmReservation)?;
     let given = command.input.as_ref().map(input::json).transpose();
     given.map_err(|refusal| refusal.at(["input"]))?;
 

@@ -4,12 +4,8 @@ use chrono::TimeDelta;
 use sea_orm::ActiveValue::Set;
 
 use super::{
+    super::{Actor, Error, Operation, Refusal, account::Named, error::invalid},
     Command, Held, change, load, told,
-    super::{
-        Actor, Error, Operation, Refusal,
-        account::Named,
-        error::invalid,
-    },
 };
 use crate::{
     entity::{
@@ -31,7 +27,7 @@ pub struct Extend {
 
 /// Moves the end of a hold.
 pub async fn extend(tx: &mut Tx, actor: &Actor, command: &Extend) -> Result<Held, Error> {
-    actor.may(Operation::Reserve)?;
+    actor.may(Operation::ExtendReservation)?;
     if command.minutes < 1 {
         return Err(invalid("a reservation is extended by at least one minute").at(["minutes"]).into());
     }
@@ -42,7 +38,8 @@ pub async fn extend(tx: &mut Tx, actor: &Actor, command: &Extend) -> Result<Held
     let longest = claim.policy.reservation_max_minutes;
     let end = hold.expires_at + TimeDelta::minutes(command.minutes.into());
     if end > hold.created_at + TimeDelta::minutes(longest.into()) {
-        let message = format!("a reservation of this product lasts {longest} minutes in all: confirm it, or extend it by less");
+        let message =
+            format!("a reservation of this product lasts {longest} minutes in all: confirm it, or extend it by less");
         return Err(Refusal::new(RefusalCode::LimitExceeded, message).at(["minutes"]).into());
     }
 

@@ -24,8 +24,7 @@ use super::{
 };
 use crate::{
     entity::{
-        entitlement as unit,
-        event,
+        entitlement as unit, event,
         kind::{EventType, RefusalCode, ReservationStatus},
         reservation::{ActiveModel, Entity, Model},
     },
@@ -81,7 +80,12 @@ fn expired() -> Refusal {
 }
 
 /// Writes a reservation's change of status.
-async fn change(tx: &Tx, hold: &Model, command: Command, changes: ActiveModel) -> Result<Change<ReservationStatus>, Error> {
+async fn change(
+    tx: &Tx,
+    hold: &Model,
+    command: Command,
+    changes: ActiveModel,
+) -> Result<Change<ReservationStatus>, Error> {
     let transition = Transition::<Entity>::decide(hold.status, command)?;
     transition.apply(tx, hold.id, hold.version, changes).await
 }

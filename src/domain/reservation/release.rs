@@ -1,8 +1,8 @@
 //! Giving a hold up.
 
 use super::{
-    Command, Held, end, load,
     super::{Actor, Error, Operation, account::Named, input},
+    Command, Held, end, load,
 };
 use crate::{entity::kind::EventType, id::ReservationId, store::Tx};
 
@@ -16,7 +16,7 @@ pub struct Release {
 
 /// Frees the unit; its code, if it has one, is the same as before.
 pub async fn release(tx: &mut Tx, actor: &Actor, command: &Release) -> Result<Held, Error> {
-    actor.may(Operation::Reserve)?;
+    actor.may(Operation::ReleaseReservation)?;
     let reason = command.reason.as_ref().map(|reason| input::prose(reason, input::REASON));
     let reason = reason.transpose().map_err(|refusal| refusal.at(["reason"]))?;
 

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, EntityTrait};
 
 use super::{
-    Held, settle,
     super::{
         Actor, Error, Operation, Refusal,
         account::{Named, Reference},
@@ -13,6 +12,7 @@ use super::{
         input,
         transition::Transition,
     },
+    Held, settle,
 };
 use crate::{
     entity::{
@@ -38,7 +38,7 @@ pub struct Reserve {
 
 /// Holds a unit that nobody has.
 pub async fn reserve(tx: &mut Tx, actor: &Actor, command: &Reserve) -> Result<Held, Error> {
-    actor.may(Operation::Reserve)?;
+    actor.may(Operation::ReserveEntitlement)?;
     let resource = command.resource.as_ref().map(|resource| input::text(resource, input::REFERENCE));
     let resource = resource.transpose().map_err(|refusal| refusal.at(["resource"]))?;
 
@@ -50,7 +50,8 @@ pub async fn reserve(tx: &mut Tx, actor: &Actor, command: &Reserve) -> Result<He
     decide(&claim, actor, tx)?;
     let minutes = command.minutes.unwrap_or(claim.policy.reservation_minutes);
     if !(1..=claim.policy.reservation_max_minutes).contains(&minutes) {
-        let message = format!("a reservation of this product lasts 1 to {} minutes", claim.policy.reservation_max_minutes);
+        let message =
+            format!("a reservation of this product lasts 1 to {} minutes", claim.policy.reservation_max_minutes);
         return Err(invalid(message).at(["minutes"]).into());
     }
     let account = match named.anybody() {

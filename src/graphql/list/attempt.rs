@@ -2,7 +2,10 @@
 
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
-use sea_orm::{ColumnTrait, Condition, sea_query::{Expr, ExprTrait}};
+use sea_orm::{
+    ColumnTrait, Condition,
+    sea_query::{Expr, ExprTrait},
+};
 
 use super::{Listing, Rows, parent, scoped, stored, traded, visible};
 use crate::{
@@ -66,7 +69,10 @@ impl Criteria {
     fn condition(&self, scope: &Scope) -> Condition {
         let sold = || {
             traded(scope, Expr::col((Entity, Column::PartnerId)), |account| {
-                sql("redemption_attempts.entitlement_id IN (SELECT u.id FROM entitlements u WHERE u.buyer_account_id = $1)", [account])
+                sql(
+                    "redemption_attempts.entitlement_id IN (SELECT u.id FROM entitlements u WHERE u.buyer_account_id = $1)",
+                    [account],
+                )
             })
         };
         Condition::all()

@@ -1,6 +1,9 @@
 //! Lists of partners, channels, products and API keys, which are as long as somebody's patience at entering them.
 
-use sea_orm::{Condition, sea_query::{Expr, ExprTrait}};
+use sea_orm::{
+    Condition,
+    sea_query::{Expr, ExprTrait},
+};
 
 use super::{Listing, Rows, parent, scoped, visible};
 use crate::{

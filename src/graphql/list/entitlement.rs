@@ -5,12 +5,21 @@
 
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
-use sea_orm::{ColumnTrait, Condition, Iterable, sea_query::{Expr, ExprTrait, SimpleExpr}};
+use sea_orm::{
+    ColumnTrait, Condition, Iterable,
+    sea_query::{Expr, ExprTrait, SimpleExpr},
+};
 
 use super::{Listing, Rows, known, of_partners, parent, partners, scoped, stored, traded, visible};
 use crate::{
-    entity::{entitlement::{Column, Entity, Model}, kind, scope::Scope},
-    graphql::{argument, enums::EntitlementStatus, error::Fault, scalars::DateTime, session::Session, types::Entitlement},
+    entity::{
+        entitlement::{Column, Entity, Model},
+        kind,
+        scope::Scope,
+    },
+    graphql::{
+        argument, enums::EntitlementStatus, error::Fault, scalars::DateTime, session::Session, types::Entitlement,
+    },
     id::{AccountId, ChannelId, OrderId, PartnerId, ProductId},
 };
 

@@ -4,7 +4,10 @@
 //! whom they concern; a filter that names an order, an entitlement or an account begins at those events instead.
 
 use async_graphql::{ID, InputObject};
-use sea_orm::{ColumnTrait, Condition, sea_query::{Expr, ExprTrait, SimpleExpr}};
+use sea_orm::{
+    ColumnTrait, Condition,
+    sea_query::{Expr, ExprTrait, SimpleExpr},
+};
 
 use super::{Listing, Rows, known, of_partners, parent, partners, scoped, stored, traded, visible};
 use crate::{
@@ -70,7 +73,8 @@ impl Events {
     fn condition(&self, scope: &Scope) -> Condition {
         let asked = &self.criteria;
         let about_sales = asked.channel.is_some() || asked.order.is_some() || asked.partner.is_some();
-        let sold = || traded(scope, Expr::col((Entity, Column::PartnerId)), |account| Column::BuyerAccountId.eq(account));
+        let sold =
+            || traded(scope, Expr::col((Entity, Column::PartnerId)), |account| Column::BuyerAccountId.eq(account));
         let namespace = Expr::col((Entity, Column::AccountPartnerId));
         Condition::all()
             .add_option(asked.channel.map(|channel| Column::ChannelId.eq(channel)))
@@ -89,10 +93,13 @@ impl Listing for Events {
 
     fn rows(&self, scope: &Scope) -> Rows {
         let filter = self.condition(scope);
-        let own = visible::<Entity>(scope);
+        let own = own(scope);
         let sold = || self.partners.as_ref().map(|partners| Column::PartnerId.is_in(partners.clone()));
         Rows::of_journal(if let Some(unit) = self.criteria.entitlement {
-            of_unit(scope, unit).into_iter().map(|leg| leg.add(filter.clone()).add_option(sold()).add(own.clone())).collect()
+            of_unit(scope, unit)
+                .into_iter()
+                .map(|leg| leg.add(filter.clone()).add_option(sold()).add(own.clone()))
+                .collect()
         } else if self.criteria.order.is_some() || self.criteria.account.is_some() {
             vec![filter.add_option(sold()).add(own)]
         } else if let Some(partners) = &self.partners {
@@ -113,7 +120,22 @@ fn walks(scope: &Scope, filter: &Condition) -> Vec<Condition> {
             legs.push(filter.clone().add(place("account_partner_id").eq(*namespace)));
             legs
         }
-        Scope::All | Scope::Provisioner { .. } | Scope::Customer { .. } => scoped::<Entity>(scope, filter),
+        Scope::Provisioner { .. } => vec![filter.clone().add(own(scope))],
+        Scope::All | Scope::Customer { .. } => scoped::<Entity>(scope, filter),
+    }
+}
+
+/// The events that `scope` may see, by the copies that positions carry where both tables have a column of the name.
+fn own(scope: &Scope) -> Condition {
+    match scope {
+        Scope::Partner { subtree, namespace } => Condition::any()
+            .add(place("partner_id").is_in(subtree.to_vec()))
+            .add(place("account_partner_id").eq(*namespace)),
+        Scope::Provisioner { subtree } => Condition::all()
+            .add(Column::External.eq(true))
+            .add(Column::AssignmentId.is_not_null())
+            .add_option(subtree.as_ref().map(|subtree| place("partner_id").is_in(subtree.to_vec()))),
+        Scope::All | Scope::Customer { .. } => visible::<Entity>(scope),
     }
 }
 
@@ -124,8 +146,8 @@ fn of_owner(channel: ChannelId) -> SimpleExpr {
 
 /// A unit's own events, and those of its order as a whole. None of a unit that is not the caller's to see.
 fn of_unit(scope: &Scope, unit: EntitlementId) -> [Condition; 2] {
-    use sea_orm::{QueryFilter, QuerySelect, QueryTrait};
     use crate::entity::scope::Scoped;
+    use sea_orm::{QueryFilter, QuerySelect, QueryTrait};
 
     let visible = || entitlement::Entity::visible(scope).filter(entitlement::Column::Id.eq(unit)).select_only();
     let own = visible().column(entitlement::Column::Id).into_query();
@@ -149,8 +171,8 @@ impl Listing for TimelineOfOrder {
     type Node = Event;
 
     fn rows(&self, scope: &Scope) -> Rows {
-        let own = Condition::all().add(Expr::col((Entity, Column::OrderId)).eq(parent()));
-        Rows::of_journal(vec![own.add(visible::<Entity>(scope))])
+        let of_order = Condition::all().add(Expr::col((Entity, Column::OrderId)).eq(parent()));
+        Rows::of_journal(vec![of_order.add(own(scope))])
     }
 }
 
@@ -163,9 +185,9 @@ impl Listing for TimelineOfUnit {
     type Node = Event;
 
     fn rows(&self, scope: &Scope) -> Rows {
-        let own = Condition::all().add(Expr::col((Entity, Column::EntitlementId)).eq(parent()));
+        let of_unit = Condition::all().add(Expr::col((Entity, Column::EntitlementId)).eq(parent()));
         let order = Expr::cust("events.order_id = (SELECT u.order_id FROM entitlements u WHERE u.id = parent.id)");
         let whole = Condition::all().add(Column::EntitlementId.is_null()).add(order);
-        Rows::of_journal(vec![own.add(visible::<Entity>(scope)), whole.add(visible::<Entity>(scope))])
+        Rows::of_journal(vec![of_unit.add(own(scope)), whole.add(own(scope))])
     }
 }

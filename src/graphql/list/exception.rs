@@ -2,7 +2,10 @@
 
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
-use sea_orm::{ColumnTrait, Condition, sea_query::{Expr, ExprTrait}};
+use sea_orm::{
+    ColumnTrait, Condition,
+    sea_query::{Expr, ExprTrait},
+};
 
 use super::{Listing, Rows, parent, scoped, stored, visible};
 use crate::{

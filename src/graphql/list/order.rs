@@ -2,11 +2,18 @@
 
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
-use sea_orm::{ColumnTrait, Condition, sea_query::{Expr, ExprTrait, SimpleExpr}};
+use sea_orm::{
+    ColumnTrait, Condition,
+    sea_query::{Expr, ExprTrait, SimpleExpr},
+};
 
 use super::{Listing, Rows, of_partners, parent, partners, scoped, stored, visible};
 use crate::{
-    entity::{kind, order::{Column, Entity, Model}, scope::{Scope, sql}},
+    entity::{
+        kind,
+        order::{Column, Entity, Model},
+        scope::{Scope, sql},
+    },
     graphql::{
         argument,
         enums::{FulfillmentStatus, OrderStatus},

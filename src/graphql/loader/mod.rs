@@ -19,14 +19,16 @@ pub use self::{
 use super::error::Fault;
 use crate::{
     entity::{
-        account, activation_code, api_key, assignment, channel, entitlement, event, fulfillment_exception, fulfillment_rule,
+        account, activation_code, api_key, assignment, channel, entitlement, event, fulfillment_exception,
+        fulfillment_rule,
         kind::{AssignmentStatus, ReservationStatus},
         order, order_line, partner, policy, product, provisioning_attempt, redemption_attempt, reservation,
         scope::{Scope, Scoped, among},
     },
     id::{
         AccountId, ActivationCodeId, ApiKeyId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, OrderId,
-        OrderLineId, PartnerId, PolicyId, ProductId, ProvisioningAttemptId, RecordId, RedemptionAttemptId, ReservationId,
+        OrderLineId, PartnerId, PolicyId, ProductId, ProvisioningAttemptId, RecordId, RedemptionAttemptId,
+        ReservationId,
     },
     store::{Db, journal::Entry},
 };
@@ -45,7 +47,11 @@ impl Reader {
     }
 
     /// The visible rows of `E` whose `column` is one of `keys`.
-    async fn rows<E: Scoped, K: RecordId + Into<sea_orm::Value>>(&self, column: E::Column, keys: &[K]) -> Result<Vec<E::Model>, Fault> {
+    async fn rows<E: Scoped, K: RecordId + Into<sea_orm::Value>>(
+        &self,
+        column: E::Column,
+        keys: &[K],
+    ) -> Result<Vec<E::Model>, Fault> {
         Ok(E::visible(&self.scope).filter(among(column.as_column_ref(), keys)).all(self.db.reader()).await?)
     }
 
@@ -229,7 +235,9 @@ impl Loader<SubtreeOf> for Reader {
         let roots: Vec<uuid::Uuid> = keys.iter().map(|key| key.0.uuid()).collect();
         sql.text("WITH RECURSIVE below (root, id) AS (SELECT parent.id, parent.id FROM ");
         sql.parents(&roots);
-        sql.text(" UNION ALL SELECT below.root, partners.id FROM below JOIN partners ON partners.parent_id = below.id) ");
+        sql.text(
+            " UNION ALL SELECT below.root, partners.id FROM below JOIN partners ON partners.parent_id = below.id) ",
+        );
         sql.text("SELECT root, id FROM below");
         let below: Vec<Below> = self.all(sql.finish()).await?;
         let mut subtrees: HashMap<SubtreeOf, Vec<PartnerId>> = HashMap::new();
@@ -245,7 +253,9 @@ impl Reader {
     fn may_ask_about(&self, partner: PartnerId) -> bool {
         match &self.scope {
             Scope::All | Scope::Customer { .. } | Scope::Provisioner { subtree: None } => true,
-            Scope::Partner { subtree, .. } | Scope::Provisioner { subtree: Some(subtree) } => subtree.contains(&partner),
+            Scope::Partner { subtree, .. } | Scope::Provisioner { subtree: Some(subtree) } => {
+                subtree.contains(&partner)
+            }
         }
     }
 

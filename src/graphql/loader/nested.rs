@@ -53,11 +53,7 @@ struct Count {
 
 impl Reader {
     /// A page of a list that stands by itself.
-    pub async fn page<L: Listing>(
-        &self,
-        list: &L,
-        slice: &Slice<Key<L>>,
-    ) -> Result<Page<L::Node>, Fault> {
+    pub async fn page<L: Listing>(&self, list: &L, slice: &Slice<Key<L>>) -> Result<Page<L::Node>, Fault> {
         let mut sql = Sql::new(self.db.backend());
         list.rows(&self.scope).page(&mut sql, slice);
         let rows: Vec<L::Row> = self.all(sql.finish()).await?;
@@ -105,7 +101,8 @@ impl<L: Listing> Loader<CountOf<L>> for Reader {
             let mut sql = Sql::new(self.db.backend());
             list.rows(&self.scope).counts(&mut sql, &parents);
             let counted: Vec<Child<Count>> = self.all(sql.finish()).await?;
-            let entries = counted.into_iter().map(|child| (CountOf { parent: child.parent, list: list.clone() }, child.row.rows));
+            let entries =
+                counted.into_iter().map(|child| (CountOf { parent: child.parent, list: list.clone() }, child.row.rows));
             counts.extend(entries);
         }
         Ok(counts)

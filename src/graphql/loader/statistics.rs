@@ -80,14 +80,11 @@ impl Reader {
     pub async fn tallies(&self, channel: Option<ChannelId>, product: Option<ProductId>) -> Result<Tallies, Fault> {
         let Some(sold) = self.sold_channels() else { return Ok(Tallies::default()) };
         let named = |column: &'static str, id: Option<Uuid>| id.map(|id| Expr::col(column).eq(id));
-        let conditions: Vec<SimpleExpr> = [
-            sold,
-            named("channel_id", channel.map(RecordId::uuid)),
-            named("product_id", product.map(RecordId::uuid)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let conditions: Vec<SimpleExpr> =
+            [sold, named("channel_id", channel.map(RecordId::uuid)), named("product_id", product.map(RecordId::uuid))]
+                .into_iter()
+                .flatten()
+                .collect();
         let mut sql = Sql::new(self.db.backend());
         sql.text("SELECT counter, CAST(sum(units) AS bigint) AS units FROM (");
         self.counters(&mut sql);
@@ -140,7 +137,9 @@ impl Loader<TalliesOfPartner> for Reader {
         let mut sql = Sql::new(self.db.backend());
         sql.text("WITH RECURSIVE below (root, id) AS (SELECT parent.id, parent.id FROM ");
         sql.parents(&roots);
-        sql.text(" UNION ALL SELECT below.root, partners.id FROM below JOIN partners ON partners.parent_id = below.id), ");
+        sql.text(
+            " UNION ALL SELECT below.root, partners.id FROM below JOIN partners ON partners.parent_id = below.id), ",
+        );
         sql.text("owned (root, channel) AS (SELECT below.root, channels.id FROM below JOIN channels ON channels.partner_id = below.id) ");
         sql.text("SELECT root AS of, counter, CAST(sum(units) AS bigint) AS units FROM owned JOIN (");
         self.counters(&mut sql);
@@ -170,7 +169,9 @@ impl Loader<TalliesOfOrder> for Reader {
         sql.text("), counted AS (SELECT order_id, status, count(*) AS units, count(replaces_id) AS reissued FROM entitlements ");
         sql.text("WHERE order_id IN (SELECT id FROM own) GROUP BY order_id, status) ");
         sql.text("SELECT order_id AS of, status AS counter, units FROM counted ");
-        sql.text("UNION ALL SELECT order_id, 'REISSUED', CAST(sum(reissued) AS bigint) FROM counted GROUP BY order_id ");
+        sql.text(
+            "UNION ALL SELECT order_id, 'REISSUED', CAST(sum(reissued) AS bigint) FROM counted GROUP BY order_id ",
+        );
         sql.text("UNION ALL SELECT order_id, 'ORDERED', CAST(sum(units - reissued) AS bigint) FROM counted GROUP BY order_id ");
         sql.text("UNION ALL SELECT order_id, 'OPEN_EXCEPTIONS', count(*) FROM fulfillment_exceptions ");
         sql.text("WHERE status = 'OPEN' AND order_id IN (SELECT id FROM own)");

@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 use super::{Outcome, id, order::AccountInput, reference, run};
 use crate::{
     domain::{
-        Refusal,
+        Operation, Refusal,
         assignment::{self, SubmitInput, Submitted},
         entitlement::{self, Assign, AssignMany, Assigned, AssignedMany, From},
         error::invalid,
@@ -159,7 +159,7 @@ impl AssignmentMutation {
             expected_version: wanted.expected_version,
         });
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run(ctx, "assignEntitlement", input, command, entitlement::assign).await;
+        let done = run(ctx, Operation::AssignEntitlement, input, command, entitlement::assign).await;
         done.map(AssignEntitlementPayload)
     }
 
@@ -172,7 +172,8 @@ impl AssignmentMutation {
         input: AssignEntitlementsInput,
     ) -> Result<AssignEntitlementsPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "assignEntitlements", (&input, key), input.command(), entitlement::assign_many).await;
+        let done =
+            run(ctx, Operation::AssignEntitlements, (&input, key), input.command(), entitlement::assign_many).await;
         done.map(AssignEntitlementsPayload)
     }
 
@@ -190,7 +191,7 @@ impl AssignmentMutation {
             expected_version: input.expected_version,
         });
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run(ctx, "submitAssignmentInput", input, command, assignment::submit_input).await;
+        let done = run(ctx, Operation::SubmitAssignmentInput, input, command, assignment::submit_input).await;
         done.map(SubmitAssignmentInputPayload)
     }
 }

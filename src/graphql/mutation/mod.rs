@@ -18,7 +18,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::{self, Actor, Refusal, Request, account, error::invalid},
+    domain::{self, Actor, Operation, Refusal, Request, account, error::invalid},
     id::RecordId,
     store::Tx,
 };
@@ -59,12 +59,14 @@ impl<T> Outcome<T> {
 /// Runs `operation` for the caller with the command that `input` means.
 pub async fn run<I: InputType, C, T: Serialize + DeserializeOwned>(
     ctx: &Context<'_>,
-    mutation: &'static str,
+    mutation: Operation,
     (input, key): (&I, Option<&String>),
     command: Result<C, Refusal>,
     operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<T, domain::Error>,
 ) -> Result<Outcome<T>, Fault> {
     let (session, request) = (Session::of(ctx), request(mutation, input, key));
+    // Before anything is said about the input.
+    session.actor.may(mutation)?;
     let command = match command {
         Ok(command) => command,
         Err(refusal) => return Ok(Outcome(Err(refusal))),
@@ -80,7 +82,7 @@ pub async fn run<I: InputType, C, T: Serialize + DeserializeOwned>(
 /// The same for an operation whose refusals leave traces, which are committed.
 pub async fn run_recorded<I: InputType, C, T: Serialize + DeserializeOwned>(
     ctx: &Context<'_>,
-    mutation: &'static str,
+    mutation: Operation,
     (input, key): (&I, Option<&String>),
     command: C,
     operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<Result<T, Refusal>, domain::Error>,
@@ -94,7 +96,7 @@ pub async fn run_recorded<I: InputType, C, T: Serialize + DeserializeOwned>(
     Outcome::of(answer.await)
 }
 
-fn request(mutation: &'static str, input: &impl InputType, key: Option<&String>) -> Request {
+fn request(mutation: Operation, input: &impl InputType, key: Option<&String>) -> Request {
     Request { mutation, key: key.cloned(), input: spelling(input) }
 }
 

@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 use super::{Outcome, id, run, spelling};
 use crate::{
     domain::{
-        Refusal, account,
+        Operation, Refusal, account,
         activation_code::{self, Issued},
         order::{self, Placed},
     },
@@ -189,7 +189,7 @@ impl OrderMutation {
     /// Roles: ADMIN, PARTNER (its own channels and those below it).
     async fn place_order(&self, ctx: &Context<'_>, input: PlaceOrderInput) -> Result<PlaceOrderPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "placeOrder", (&input, key), input.command(), order::place).await;
+        let done = run(ctx, Operation::PlaceOrder, (&input, key), input.command(), order::place).await;
         done.map(PlaceOrderPayload)
     }
 }

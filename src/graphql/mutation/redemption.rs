@@ -4,7 +4,10 @@ use async_graphql::{Context, InputObject, Object};
 
 use super::{Outcome, order::AccountInput, reference, run_recorded};
 use crate::{
-    domain::activation_code::{self, Redeem, Redeemed},
+    domain::{
+        Operation,
+        activation_code::{self, Redeem, Redeemed},
+    },
     graphql::{
         error::{Fault, UserError},
         scalars::Json,
@@ -72,7 +75,7 @@ impl RedemptionMutation {
             input: wanted.input.map(|input| input.0),
         };
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run_recorded(ctx, "redeemCode", input, command, activation_code::redeem).await;
+        let done = run_recorded(ctx, Operation::RedeemCode, input, command, activation_code::redeem).await;
         done.map(RedeemCodePayload)
     }
 }

@@ -4,7 +4,10 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{Outcome, id, order::AccountInput, reference, run};
 use crate::{
-    domain::reservation::{self, Confirm, Confirmed, Extend, Held, Release, Reserve},
+    domain::{
+        Operation,
+        reservation::{self, Confirm, Confirmed, Extend, Held, Release, Reserve},
+    },
     graphql::{
         error::{Fault, UserError},
         scalars::Json,
@@ -182,7 +185,7 @@ impl ReservationMutation {
             expected_version: wanted.expected_version,
         });
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run(ctx, "reserveEntitlement", input, command, reservation::reserve).await;
+        let done = run(ctx, Operation::ReserveEntitlement, input, command, reservation::reserve).await;
         done.map(ReserveEntitlementPayload)
     }
 
@@ -200,7 +203,7 @@ impl ReservationMutation {
             expected_version: input.expected_version,
         });
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run(ctx, "extendReservation", input, command, reservation::extend).await;
+        let done = run(ctx, Operation::ExtendReservation, input, command, reservation::extend).await;
         done.map(ExtendReservationPayload)
     }
 
@@ -220,7 +223,7 @@ impl ReservationMutation {
             expected_version: wanted.expected_version,
         });
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run(ctx, "confirmReservation", input, command, reservation::confirm).await;
+        let done = run(ctx, Operation::ConfirmReservation, input, command, reservation::confirm).await;
         done.map(ConfirmReservationPayload)
     }
 
@@ -239,7 +242,7 @@ impl ReservationMutation {
             expected_version: wanted.expected_version,
         });
         let input = (&input, input.idempotency_key.as_ref());
-        let done = run(ctx, "releaseReservation", input, command, reservation::release).await;
+        let done = run(ctx, Operation::ReleaseReservation, input, command, reservation::release).await;
         done.map(ReleaseReservationPayload)
     }
 }

@@ -18,7 +18,8 @@ use crate::{
         page::{self, Arguments, Connection},
         session::Session,
         types::{
-            ApiKey, Assignment, Channel, Entitlement, Event, FulfillmentException, Order, Partner, Product, RedemptionAttempt,
+            ApiKey, Assignment, Channel, Entitlement, Event, FulfillmentException, Order, Partner, Product,
+            RedemptionAttempt,
         },
     },
 };
@@ -34,9 +35,15 @@ impl Lists {
     async fn orders(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<OrderFilter>,
     ) -> Result<Connection<Order>, Fault> {
@@ -49,9 +56,15 @@ impl Lists {
     async fn entitlements(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<EntitlementFilter>,
     ) -> Result<Connection<Entitlement>, Fault> {
@@ -64,9 +77,15 @@ impl Lists {
     async fn assignments(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<AssignmentFilter>,
     ) -> Result<Connection<Assignment>, Fault> {
@@ -79,9 +98,15 @@ impl Lists {
     async fn products(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Product>, Fault> {
         page::connect(ctx, Arguments { first, after, last, before }, Products).await
@@ -92,9 +117,15 @@ impl Lists {
     async fn channels(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Channel>, Fault> {
         page::connect(ctx, Arguments { first, after, last, before }, Channels).await
@@ -105,12 +136,18 @@ impl Lists {
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<ApiKey>, Fault> {
-        Session::of(ctx).actor.may(Operation::ReadKeys)?;
+        Session::of(ctx).actor.may(Operation::ApiKeys)?;
         page::connect(ctx, Arguments { first, after, last, before }, ApiKeys).await
     }
 
@@ -119,9 +156,15 @@ impl Lists {
     async fn partners(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Partner>, Fault> {
         page::connect(ctx, Arguments { first, after, last, before }, Partners).await
@@ -133,9 +176,15 @@ impl Lists {
     async fn events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<EventFilter>,
     ) -> Result<Connection<Event>, Fault> {
@@ -150,9 +199,15 @@ impl Lists {
     async fn redemption_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<RedemptionAttemptFilter>,
     ) -> Result<Connection<RedemptionAttempt>, Fault> {
@@ -165,9 +220,15 @@ impl Lists {
     async fn exceptions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<ExceptionFilter>,
     ) -> Result<Connection<FulfillmentException>, Fault> {

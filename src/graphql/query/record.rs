@@ -25,7 +25,11 @@ use crate::{
 pub struct Records;
 
 fn any(text: &ID, argument: &str) -> Result<AnyId, Fault> {
-    let bad = |_| Fault::BadInput(format!("`{argument}` must be an id as this API gives them, as `ord_01h455vb4pex5vsknk084sn02q`."));
+    let bad = |_| {
+        Fault::BadInput(format!(
+            "`{argument}` must be an id as this API gives them, as `ord_01h455vb4pex5vsknk084sn02q`."
+        ))
+    };
     text.parse().map_err(bad)
 }
 
@@ -33,7 +37,11 @@ fn any(text: &ID, argument: &str) -> Result<AnyId, Fault> {
 #[Object]
 impl Records {
     /// The record with this id, of whatever kind.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "The record's id.")] id: ID) -> Option<Result<Node, Fault>> {
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The record's id.")] id: ID,
+    ) -> Option<Result<Node, Fault>> {
         match any(&id, "id") {
             Ok(id) => Node::find(Session::of(ctx), id).await,
             Err(fault) => Some(Err(fault)),
@@ -48,7 +56,9 @@ impl Records {
         #[graphql(desc = "The records' ids, at most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Result<Node, Fault>>>, Fault> {
         if ids.len() > LARGEST_SIZE as usize {
-            return Err(Fault::BadInput(format!("`ids` may be at most {LARGEST_SIZE}: ask for the rest in another request.")));
+            return Err(Fault::BadInput(format!(
+                "`ids` may be at most {LARGEST_SIZE}: ask for the rest in another request."
+            )));
         }
         let ids = ids.iter().map(|id| any(id, "ids")).collect::<Result<Vec<AnyId>, Fault>>()?;
         let session = Session::of(ctx);
@@ -92,7 +102,11 @@ impl Records {
     }
 
     /// An entitlement by its id.
-    async fn entitlement(&self, ctx: &Context<'_>, #[graphql(desc = "`ent_…`")] id: ID) -> Option<Result<Entitlement, Fault>> {
+    async fn entitlement(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "`ent_…`")] id: ID,
+    ) -> Option<Result<Entitlement, Fault>> {
         match argument::id::<crate::id::EntitlementId>(&id, "id") {
             Ok(id) => Session::of(ctx).find(Some(id)).await,
             Err(fault) => Some(Err(fault)),
@@ -100,7 +114,9 @@ impl Records {
     }
 
     /// An account by its id.
-    async fn account(&self, ctx: &Context<'_>, #[graphql(desc = "`acc_…`")] id: ID) -> Option<Result<Account, Fault>> {
+    async fn account(
+        &self, ctx: &Context<'_>, #[graphql(desc = "`acc_…`")] id: ID
+    ) -> Option<Result<Account, Fault>> {
         match argument::id::<crate::id::AccountId>(&id, "id") {
             Ok(id) => Session::of(ctx).find(Some(id)).await,
             Err(fault) => Some(Err(fault)),
@@ -122,7 +138,9 @@ impl Records {
     }
 
     /// A product by its id.
-    async fn product(&self, ctx: &Context<'_>, #[graphql(desc = "`prd_…`")] id: ID) -> Option<Result<Product, Fault>> {
+    async fn product(
+        &self, ctx: &Context<'_>, #[graphql(desc = "`prd_…`")] id: ID
+    ) -> Option<Result<Product, Fault>> {
         match argument::id::<crate::id::ProductId>(&id, "id") {
             Ok(id) => Session::of(ctx).find(Some(id)).await,
             Err(fault) => Some(Err(fault)),
@@ -130,14 +148,20 @@ impl Records {
     }
 
     /// A product by its SKU.
-    async fn product_by_sku(&self, ctx: &Context<'_>, #[graphql(desc = "The SKU; case matters.")] sku: String) -> Option<Result<Product, Fault>> {
+    async fn product_by_sku(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The SKU; case matters.")] sku: String,
+    ) -> Option<Result<Product, Fault>> {
         use entity::product::{Column, Entity};
         let found = Session::of(ctx).reader().one::<Entity>(Column::Sku.eq(sku)).await;
         found.transpose().map(|found| found.map(Product::from))
     }
 
     /// A channel by its id.
-    async fn channel(&self, ctx: &Context<'_>, #[graphql(desc = "`chn_…`")] id: ID) -> Option<Result<Channel, Fault>> {
+    async fn channel(
+        &self, ctx: &Context<'_>, #[graphql(desc = "`chn_…`")] id: ID
+    ) -> Option<Result<Channel, Fault>> {
         match argument::id::<ChannelId>(&id, "id") {
             Ok(id) => Session::of(ctx).find(Some(id)).await,
             Err(fault) => Some(Err(fault)),
@@ -156,7 +180,9 @@ impl Records {
     }
 
     /// A partner by its id.
-    async fn partner(&self, ctx: &Context<'_>, #[graphql(desc = "`prt_…`")] id: ID) -> Option<Result<Partner, Fault>> {
+    async fn partner(
+        &self, ctx: &Context<'_>, #[graphql(desc = "`prt_…`")] id: ID
+    ) -> Option<Result<Partner, Fault>> {
         match argument::id::<PartnerId>(&id, "id") {
             Ok(id) => Session::of(ctx).find(Some(id)).await,
             Err(fault) => Some(Err(fault)),
@@ -168,7 +194,8 @@ impl Records {
     async fn redemption_check(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The code as it was typed: case, hyphens and the letters I, L and O are forgiven.")] code: String,
+        #[graphql(desc = "The code as it was typed: case, hyphens and the letters I, L and O are forgiven.")]
+        code: String,
         #[graphql(desc = "For whom it would be redeemed. Your own account if left out.")] account: Option<AccountInput>,
     ) -> Result<RedemptionCheck, Fault> {
         let session = Session::of(ctx);
@@ -190,7 +217,11 @@ impl Records {
 }
 
 /// The namespace of a partner is that of the top of its tree.
-async fn by_reference(session: &Session, partner: Option<PartnerId>, reference: String) -> Result<Option<Account>, Fault> {
+async fn by_reference(
+    session: &Session,
+    partner: Option<PartnerId>,
+    reference: String,
+) -> Result<Option<Account>, Fault> {
     use entity::account::{Column, Entity};
     let namespace = match partner {
         None => session.actor.namespace,

@@ -86,11 +86,11 @@ impl Assignment {
     }
 
     /// The attempts to create or remove the downstream record, newest first.
-    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
     async fn attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<ProvisioningAttempt>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, AttemptsOfAssignment).await
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    ActivationCode, Assignment, Channel, Contact, Event, FulfillmentException, Order, OrderLine, Product, RedemptionAttempt,
-    Reservation,
+    ActivationCode, Assignment, Channel, Contact, Event, FulfillmentException, Order, OrderLine, Product,
+    RedemptionAttempt, Reservation,
 };
 use crate::{
     domain::entitlement::allowed_actions,
@@ -108,16 +108,16 @@ impl Entitlement {
 
     /// The code that is live, or was last. Null if it never had one.
     async fn activation_code(&self, ctx: &Context<'_>) -> Option<Result<ActivationCode, Fault>> {
-        let codes = page::newest_within(Session::of(ctx), 1, self.0.id, CodesOfUnit).await;
+        let codes = page::newest_within(Session::of(ctx), Some(1), self.0.id, CodesOfUnit).await;
         codes.map(|codes| codes.into_iter().next()).transpose()
     }
 
     /// Its codes, newest first. At most one of them is live.
-    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
     async fn activation_codes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<ActivationCode>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, CodesOfUnit).await
     }
@@ -137,11 +137,11 @@ impl Entitlement {
     }
 
     /// Its assignments with the former ones, newest first: who holds it, and who held it.
-    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
     async fn assignments(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<Assignment>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, AssignmentsOfUnit).await
     }
@@ -157,21 +157,21 @@ impl Entitlement {
     }
 
     /// The attempts to redeem its codes, newest first, as far as they are yours to see.
-    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
     async fn redemption_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<RedemptionAttempt>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, AttemptsOfUnit).await
     }
 
     /// What needed a decision about it, newest first. Customers see none.
-    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
     async fn exceptions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<FulfillmentException>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, ExceptionsOfUnit).await
     }
@@ -188,9 +188,15 @@ impl Entitlement {
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Event>, Fault> {
         Session::of(ctx).feed.settled().await;

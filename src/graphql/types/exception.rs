@@ -69,11 +69,11 @@ impl FulfillmentException {
     }
 
     /// The redemption attempts that opened it or were added to it, newest first.
-    #[graphql(complexity = "page::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
     async fn redemption_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: i32,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<RedemptionAttempt>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, AttemptsOfException).await
     }

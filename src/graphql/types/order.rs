@@ -104,9 +104,15 @@ impl Order {
     async fn entitlements(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<EntitlementFilter>,
     ) -> Result<Connection<Entitlement>, Fault> {
@@ -124,9 +130,15 @@ impl Order {
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Event>, Fault> {
         Session::of(ctx).feed.settled().await;

@@ -52,9 +52,15 @@ impl Partner {
     async fn channels(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given.")] first: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
         #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`.")] last: Option<i32>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
         #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Channel>, Fault> {
         page::connect_within(ctx, Arguments { first, after, last, before }, self.0.id, ChannelsOfPartner).await

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{Outcome, id, run};
 use crate::{
-    domain::{Refusal, catalog::channel},
+    domain::{Operation, Refusal, catalog::channel},
     graphql::{
         enums::ChannelKind,
         error::{Fault, UserError},
@@ -108,7 +108,7 @@ impl ChannelMutation {
         input: CreateChannelInput,
     ) -> Result<CreateChannelPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "createChannel", (&input, key), input.command(), channel::create).await;
+        let done = run(ctx, Operation::CreateChannel, (&input, key), input.command(), channel::create).await;
         done.map(CreateChannelPayload)
     }
 
@@ -121,7 +121,7 @@ impl ChannelMutation {
         input: UpdateChannelInput,
     ) -> Result<UpdateChannelPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "updateChannel", (&input, key), input.command(), channel::update).await;
+        let done = run(ctx, Operation::UpdateChannel, (&input, key), input.command(), channel::update).await;
         done.map(UpdateChannelPayload)
     }
 }

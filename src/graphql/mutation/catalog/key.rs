@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 use super::{Outcome, forget_principals, id, run};
 use crate::{
     domain::{
-        Refusal,
+        Operation, Refusal,
         access::{self, Secret},
     },
     graphql::{
@@ -119,7 +119,7 @@ impl KeyMutation {
     async fn create_api_key(&self, ctx: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload, Fault> {
         let secret = Secret::generate()?;
         let key = input.idempotency_key.as_ref();
-        let outcome = run(ctx, "createApiKey", (&input, key), input.command(&secret), access::create).await?;
+        let outcome = run(ctx, Operation::CreateApiKey, (&input, key), input.command(&secret), access::create).await?;
         // The key of a repeated request was made with another secret, which nobody has any more.
         let made = match outcome.done() {
             Some(done) => access::was_made_with(&Session::of(ctx).db, done.api_key_id, &secret).await?,
@@ -133,7 +133,7 @@ impl KeyMutation {
     /// Roles: ADMIN.
     async fn revoke_api_key(&self, ctx: &Context<'_>, input: RevokeApiKeyInput) -> Result<RevokeApiKeyPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "revokeApiKey", (&input, key), input.command(), access::revoke).await?;
+        let done = run(ctx, Operation::RevokeApiKey, (&input, key), input.command(), access::revoke).await?;
         forget_principals(ctx);
         Ok(RevokeApiKeyPayload(done))
     }

@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 use super::{Outcome, change, forget_principals, id, run};
 use crate::{
     domain::{
-        Refusal,
+        Operation, Refusal,
         catalog::{Change, partner},
     },
     graphql::{
@@ -116,7 +116,7 @@ impl PartnerMutation {
         input: CreatePartnerInput,
     ) -> Result<CreatePartnerPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "createPartner", (&input, key), input.command(), partner::create).await?;
+        let done = run(ctx, Operation::CreatePartner, (&input, key), input.command(), partner::create).await?;
         forget_principals(ctx);
         Ok(CreatePartnerPayload(done))
     }
@@ -131,7 +131,7 @@ impl PartnerMutation {
         input: UpdatePartnerInput,
     ) -> Result<UpdatePartnerPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "updatePartner", (&input, key), input.command(), partner::update).await?;
+        let done = run(ctx, Operation::UpdatePartner, (&input, key), input.command(), partner::update).await?;
         forget_principals(ctx);
         Ok(UpdatePartnerPayload(done))
     }

@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 use super::{Outcome, change, id, run};
 use crate::{
     domain::{
-        Refusal,
+        Operation, Refusal,
         catalog::{PolicyChange, product},
     },
     graphql::{
@@ -159,7 +159,7 @@ impl ProductMutation {
         input: CreateProductInput,
     ) -> Result<CreateProductPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "createProduct", (&input, key), Ok(input.command()), product::create).await;
+        let done = run(ctx, Operation::CreateProduct, (&input, key), Ok(input.command()), product::create).await;
         done.map(CreateProductPayload)
     }
 
@@ -172,7 +172,7 @@ impl ProductMutation {
         input: UpdateProductInput,
     ) -> Result<UpdateProductPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "updateProduct", (&input, key), input.command(), product::update).await;
+        let done = run(ctx, Operation::UpdateProduct, (&input, key), input.command(), product::update).await;
         done.map(UpdateProductPayload)
     }
 }

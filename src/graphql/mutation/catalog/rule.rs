@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{Outcome, id, run};
 use crate::{
-    domain::{Refusal, catalog::rule},
+    domain::{Operation, Refusal, catalog::rule},
     graphql::{
         enums::FulfillmentMode,
         error::{Fault, UserError},
@@ -47,7 +47,8 @@ impl SetFulfillmentRulePayload {
     async fn rule(&self, ctx: &Context<'_>) -> Option<Result<FulfillmentRule, Fault>> {
         let done = self.0.done()?;
         let rules = Session::of(ctx).load(RulesOf(done.channel_id)).await.transpose()?;
-        let own = |rules: Vec<_>| rules.into_iter().map(FulfillmentRule).find(|rule| rule.0.product_id == done.product_id);
+        let own =
+            |rules: Vec<_>| rules.into_iter().map(FulfillmentRule).find(|rule| rule.0.product_id == done.product_id);
         rules.map(own).transpose()
     }
 
@@ -73,7 +74,7 @@ impl RuleMutation {
         input: SetFulfillmentRuleInput,
     ) -> Result<SetFulfillmentRulePayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done = run(ctx, "setFulfillmentRule", (&input, key), input.command(), rule::set).await;
+        let done = run(ctx, Operation::SetFulfillmentRule, (&input, key), input.command(), rule::set).await;
         done.map(SetFulfillmentRulePayload)
     }
 }

@@ -1,0 +1,238 @@
+//! Writing a transaction's events and tallies, as each engine wants it.
+
+use sea_orm::{DbBackend, FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::{
+    super::{Error, Tx, bulk},
+    Tally,
+};
+use crate::{
+    entity::event,
+    id::{AssignmentId, EntitlementId, EventId, RecordId},
+};
+
+const COLUMNS: [&str; 26] = [
+    "id",
+    "type",
+    "occurred_at",
+    "actor",
+    "actor_partner_id",
+    "reason",
+    "request_id",
+    "partner_id",
+    "channel_id",
+    "product_id",
+    "order_id",
+    "buyer_account_id",
+    "account_id",
+    "account_partner_id",
+    "external",
+    "entitlement_id",
+    "activation_code_id",
+    "reservation_id",
+    "assignment_id",
+    "redemption_attempt_id",
+    "exception_id",
+    "from_status",
+    "to_status",
+    "entitlement_from",
+    "entitlement_to",
+    "quantity",
+];
+
+fn row(event: event::Model) -> [Value; 26] {
+    [
+        event.id.into(),
+        event.kind.into(),
+        event.occurred_at.into(),
+        event.actor.into(),
+        event.actor_partner_id.into(),
+        event.reason.into(),
+        event.request_id.into(),
+        event.partner_id.into(),
+        event.channel_id.into(),
+        event.product_id.into(),
+        event.order_id.into(),
+        event.buyer_account_id.into(),
+        event.account_id.into(),
+        event.account_partner_id.into(),
+        event.external.into(),
+        event.entitlement_id.into(),
+        event.activation_code_id.into(),
+        event.reservation_id.into(),
+        event.assignment_id.into(),
+        event.redemption_attempt_id.into(),
+        event.exception_id.into(),
+        event.from_status.into(),
+        event.to_status.into(),
+        event.entitlement_from.into(),
+        event.entitlement_to.into(),
+        event.quantity.into(),
+    ]
+}
+
+/// Rows of values being written into a statement, with their placeholders.
+struct Rows {
+    mark: char,
+    values: Vec<Value>,
+}
+
+impl Rows {
+    fn new(tx: &Tx) -> Self {
+        // SQLite takes `$1` for a name, and looks each one up among all the others.
+        Self { mark: if tx.backend() == DbBackend::Postgres { '$' } else { '?' }, values: Vec::new() }
+    }
+
+    /// The text of one row, `($1, $2, …)`.
+    fn row(&mut self, cells: impl IntoIterator<Item = Value>) -> String {
+        let places: Vec<String> = cells
+            .into_iter()
+            .map(|cell| {
+                self.values.push(cell);
+                format!("{}{}", self.mark, self.values.len())
+            })
+            .collect();
+        format!("({})", places.join(", "))
+    }
+}
+
+/// Events a statement takes at the most: a statement of SQLite has at most 32,766 values.
+const EVENTS: usize = 1_000;
+
+/// The events in portions; one empty portion where there are none, for there may be tallies.
+fn chunks(mut events: Vec<event::Model>) -> Vec<Vec<event::Model>> {
+    let mut portions = Vec::new();
+    while events.len() > EVENTS {
+        let rest = events.split_off(EVENTS);
+        portions.push(std::mem::replace(&mut events, rest));
+    }
+    portions.push(events);
+    portions
+}
+
+/// Writes events, in their order, and tallies.
+pub async fn events(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
+    let mut tallies = Some(tallies);
+    for events in chunks(events) {
+        let tallies = tallies.take().unwrap_or_default();
+        match tx.backend() {
+            DbBackend::Postgres => queue(tx, events, tallies).await?,
+            _ => number(tx, events, tallies).await?,
+        }
+    }
+    Ok(())
+}
+
+/// PostgreSQL: events, their places in the queue and the tallies in one round trip.
+async fn queue(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
+    let mut rows = Rows::new(tx);
+    let queued: Vec<String> = events
+        .iter()
+        .map(|event| rows.row([event.id.into(), event.partner_id.into(), event.account_partner_id.into()]))
+        .collect();
+    let written: Vec<String> = events.into_iter().map(|event| rows.row(row(event))).collect();
+    let counted: Vec<String> = tallies
+        .into_iter()
+        .map(|((channel, product, counter), units)| {
+            rows.row([channel.into(), product.into(), counter.into(), units.into()])
+        })
+        .collect();
+    let mut statements = Vec::new();
+    if !written.is_empty() {
+        statements.push(format!("INSERT INTO events ({}) VALUES {}", COLUMNS.join(", "), written.join(", ")));
+        let columns = "event_id, partner_id, account_partner_id";
+        statements.push(format!("INSERT INTO journal_pending ({columns}) VALUES {}", queued.join(", ")));
+    }
+    if !counted.is_empty() {
+        let columns = "channel_id, product_id, counter, units";
+        statements.push(format!("INSERT INTO tally_deltas ({columns}) VALUES {}", counted.join(", ")));
+    }
+    let Some(last) = statements.pop() else { return Ok(()) };
+    let before: Vec<String> =
+        statements.iter().enumerate().map(|(place, statement)| format!("w{place} AS ({statement})")).collect();
+    let with = if before.is_empty() { String::new() } else { format!("WITH {} ", before.join(", ")) };
+    tx.execute(&format!("{with}{last}"), rows.values).await?;
+    Ok(())
+}
+
+/// SQLite: the writer numbers what it writes.
+async fn number(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
+    if !events.is_empty() {
+        let first = take_positions(tx, events.len()).await?;
+        let mut rows = Rows::new(tx);
+        let places: Vec<String> = (first..)
+            .zip(&events)
+            .map(|(position, event)| {
+                rows.row([position.into(), event.id.into(), event.partner_id.into(), event.account_partner_id.into()])
+            })
+            .collect();
+        let columns = "position, event_id, partner_id, account_partner_id";
+        let sql = format!("INSERT INTO journal_positions ({columns}) VALUES {}", places.join(", "));
+        tx.execute(&sql, rows.values).await?;
+        let mut rows = Rows::new(tx);
+        let written: Vec<String> = events.into_iter().map(|event| rows.row(row(event))).collect();
+        let sql = format!("INSERT INTO events ({}) VALUES {}", COLUMNS.join(", "), written.join(", "));
+        tx.execute(&sql, rows.values).await?;
+    }
+    if !tallies.is_empty() {
+        let mut rows = Rows::new(tx);
+        let counted: Vec<String> = tallies
+            .into_iter()
+            .map(|((channel, product, counter), units)| {
+                rows.row([channel.into(), product.into(), counter.into(), units.into()])
+            })
+            .collect();
+        let sql = format!(
+            "INSERT INTO tallies (channel_id, product_id, counter, units) VALUES {} \
+             ON CONFLICT (channel_id, product_id, counter) DO UPDATE SET units = tallies.units + excluded.units",
+            counted.join(", ")
+        );
+        tx.execute(&sql, rows.values).await?;
+    }
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct Position {
+    position: i64,
+}
+
+async fn take_positions(tx: &Tx, count: usize) -> Result<i64, Error> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let sql = "UPDATE journal_head SET position = position + $1 RETURNING position";
+    let head: Vec<Position> = tx.query(sql, vec![count.into()]).await?;
+    Ok(head.first().map_or(0, |head| head.position) - count + 1)
+}
+
+/// Writes an event a unit, all alike but for the unit and its assignment.
+pub async fn alike(tx: &Tx, like: event::Model, units: Vec<(EntitlementId, AssignmentId)>) -> Result<(), Error> {
+    use bulk::Column;
+    let ids: Vec<Uuid> = units.iter().map(|_| tx.id::<EventId>().uuid()).collect();
+    let (partner, namespace) = (like.partner_id, like.account_partner_id);
+    let columns: Vec<(&'static str, Column)> = COLUMNS
+        .into_iter()
+        .zip(row(like))
+        .map(|(name, value)| {
+            let column = match name {
+                "id" => Column::ids(ids.iter().copied()),
+                "entitlement_id" => Column::ids(units.iter().map(|(unit, _)| unit.0)),
+                "assignment_id" => Column::ids(units.iter().map(|(_, assignment)| assignment.0)),
+                _ => Column::Same(value),
+            };
+            (name, column)
+        })
+        .collect();
+    bulk::insert(tx, "events", units.len(), &columns).await?;
+    let mut columns = vec![
+        ("event_id", Column::ids(ids)),
+        ("partner_id", Column::same(partner)),
+        ("account_partner_id", Column::same(namespace)),
+    ];
+    if tx.backend() == DbBackend::Postgres {
+        return bulk::insert(tx, "journal_pending", units.len(), &columns).await;
+    }
+    let first = take_positions(tx, units.len()).await?;
+    columns.push(("position", Column::Numbers((first..).take(units.len()).collect())));
+    bulk::insert(tx, "journal_positions", units.len(), &columns).await
+}
