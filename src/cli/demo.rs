@@ -49,12 +49,13 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
     import(&db, &actor).await?;
     let reseller = partner(&db, &actor, "Northwind Gifts").await?;
     let portal = channel(&db, &actor, "northwind portal", ChannelKind::Reseller, Some(reseller)).await?;
+    let stop = told_to_stop()?;
     print(&format!("listening on http://{}", service.address()))?;
     welcome(&db, &actor, service.address(), reseller).await?;
 
     let channels = [web, portal];
     tokio::select! {
-        ended = service.run(told_to_stop()) => Ok(ended?),
+        ended = service.run(stop) => Ok(ended?),
         failed = live(&db, &actor, &channels) => failed,
     }
 }

@@ -6,7 +6,7 @@
 
 mod read;
 
-use std::{collections::HashMap, fs::File, io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use sea_orm::{EntityTrait, QueryFilter};
@@ -65,6 +65,9 @@ pub struct Orders {
 pub async fn run(config: &Config, arguments: Orders) -> Result<(), Failure> {
     let currency = arguments.currency.as_deref().map(domain::input::currency).transpose();
     let currency = currency.map_err(|refusal| Failure::Usage(format!("--currency: {}", refusal.message)))?;
+    if arguments.rejects.as_ref().is_some_and(|rejects| arguments.files.contains(rejects)) {
+        return Err(Failure::Usage("--rejects names a file that is to be imported: name another".to_owned()));
+    }
     let mut rejects = Rejects::open(arguments.rejects.as_deref())?;
     let fields = Fields::new(arguments.map)?;
     let mut reading = Reading::default();
@@ -146,7 +149,7 @@ async fn create_products(db: &Db, actor: &Actor, reading: &Reading) -> Result<()
         .filter(|(sku, _)| !known.contains(*sku))
         .map(|(sku, name)| catalog::product::Create {
             sku: sku.to_owned(),
-            name: read::presentable(name).unwrap_or_else(|| sku.to_owned()),
+            name: read::presentable(name).or_else(|| read::presentable(sku.trim())).unwrap_or_else(|| sku.to_owned()),
             policy: PolicyChange::default(),
         })
         .collect();
@@ -212,15 +215,10 @@ fn portions(mut orders: &[Legacy]) -> Vec<&[Legacy]> {
 fn report(imported: &Imported, rejected: usize, json: bool) -> Result<(), Failure> {
     let Imported { orders, lines, units, unchanged, mismatched } = imported;
     if json {
-        let counts: HashMap<&str, usize> = HashMap::from([
-            ("orders", *orders),
-            ("lines", *lines),
-            ("units", *units),
-            ("rejectedRows", rejected),
-            ("unchangedOrders", *unchanged),
-            ("mismatchedOrders", mismatched.len()),
-        ]);
-        return print(&serde_json::to_string(&counts).unwrap_or_default());
+        return print(&format!(
+            r#"{{"orders":{orders},"lines":{lines},"units":{units},"rejectedRows":{rejected},"unchangedOrders":{unchanged},"mismatchedOrders":{}}}"#,
+            mismatched.len()
+        ));
     }
     for (reference, how) in mismatched {
         print(&format!("order {reference} differs from what is stored and was left alone: {how}"))?;

@@ -19,7 +19,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     config::{Config, ConfigError},
@@ -98,7 +98,10 @@ impl From<domain::Error> for Failure {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     telemetry::tame_panics();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return told(&error),
+    };
     // Whatever panics has said so in one line already.
     let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| run(arguments.command.unwrap_or(Command::Serve)))) else {
         return ExitCode::FAILURE;
@@ -113,6 +116,20 @@ pub fn main() -> ExitCode {
             if matches!(failure, Failure::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Help and the version as they are; a mistake in the arguments in one line, like every other.
+fn told(error: &clap::Error) -> ExitCode {
+    if !matches!(error.exit_code(), 2) || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    let text = error.render().to_string();
+    let said = text.split("\n\nUsage:").next().unwrap_or_default().trim_start_matches("error: ");
+    let said = said.split("\n\nFor more information").next().unwrap_or_default();
+    let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(io::stderr(), "claimcheck: {line}; --help says more");
+    ExitCode::from(2)
 }
 
 fn run(command: Command) -> Result<(), Failure> {

@@ -91,6 +91,18 @@ impl Named {
         }
     }
 
+    /// The account that is meant, for a question: `found` by the statement that looked for it, or none yet. Makes and changes none.
+    pub fn present(&self, actor: &Actor, found: Option<&account::Model>) -> Result<Option<AccountId>, Error> {
+        let found = found.map(|account| account.id);
+        if self.reference.is_none() {
+            return Ok(self.own);
+        }
+        if actor.role == Role::Customer && (found.is_none() || found != self.own) {
+            return Err(not_found("account").at(["account"]).into());
+        }
+        Ok(found)
+    }
+
     async fn find(&self, tx: &Tx, reference: &str) -> Result<Option<account::Model>, Error> {
         let query = account::Entity::find()
             .filter(account::COLUMN.partner_id.eq(self.namespace))

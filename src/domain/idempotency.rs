@@ -2,7 +2,8 @@
 //!
 //! Under an idempotency key the ids an operation answers with are stored in its own transaction, beside a keyed digest of the input. The
 //! same key with the same input answers with the same ids and has no second effect; with other input it is refused. A refusal is not
-//! stored: it is evaluated anew. Two requests at once meet at the primary key, and the loser reads the winner's answer.
+//! stored: it is evaluated anew. The key is taken before anything else is looked at, so two requests at once meet at the primary key: the
+//! second waits there, sees nothing half done, and reads the first one's answer.
 
 use sea_orm::{FromQueryResult, JsonValue};
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Actor, Error, Operation, Refusal};
 use crate::{
     entity::kind::RefusalCode,
-    store::{Db, Tx},
+    store::{self, Db, Tx},
 };
 
 const LONGEST_KEY: usize = 255;
@@ -47,14 +48,17 @@ where
         return Err(super::error::invalid(message).at(["idempotencyKey"]).into());
     }
     let digest = &db.keyring()?.digest(&request.input);
-    let scope = &actor.idempotency_scope();
+    let (scope, mutation) = (&actor.idempotency_scope(), &request.mutation.name());
     let once = |tx| async move {
-        if let Some(stored) = find(&tx, scope, &request.mutation.name(), key).await? {
-            return Ok((tx, Ok(replay(stored, digest)?)));
+        let place = [scope.as_str(), mutation.as_str(), key.as_str()];
+        if !take(&tx, place, digest).await? {
+            let result = replay(&tx, place, digest).await?;
+            return Ok((tx, Ok(result)));
         }
         let (tx, answer) = operation(tx).await?;
-        if let Ok(result) = &answer {
-            store(&tx, scope, &request.mutation.name(), key.clone(), digest.clone(), result).await?;
+        match &answer {
+            Ok(result) => keep(&tx, place, result).await?,
+            Err(_) => give_back(&tx, place).await?,
         }
         Ok::<_, Error>((tx, answer))
     };
@@ -76,12 +80,21 @@ pub async fn once<C, T>(
     db.write(&origin, once).await
 }
 
-async fn find(tx: &Tx, scope: &str, mutation: &str, key: &str) -> Result<Option<Stored>, Error> {
-    let sql = "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
-    Ok(tx.query(sql, vec![scope.into(), mutation.into(), key.into()]).await?.pop())
+/// Takes the key for this transaction; false: it was used before. Waits for whoever is using it now.
+async fn take(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Result<bool, Error> {
+    let sql = "INSERT INTO idempotency_keys (scope, mutation, key, request_digest, result, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let nothing_yet = JsonValue::Object(serde_json::Map::new());
+    let digest = digest.to_vec();
+    let values = vec![scope.into(), mutation.into(), key.into(), digest.into(), nothing_yet.into(), tx.now().into()];
+    Ok(tx.execute(sql, values).await?.rows_affected() == 1)
 }
 
-fn replay<T: DeserializeOwned>(stored: Stored, digest: &[u8]) -> Result<T, Error> {
+async fn replay<T: DeserializeOwned>(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Result<T, Error> {
+    let sql = "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
+    let stored: Option<Stored> = tx.query(sql, vec![scope.into(), mutation.into(), key.into()]).await?.pop();
+    // Forgotten in this very moment: as good as never used.
+    let stored = stored.ok_or_else(|| store::Error::Conflict("idempotency_keys".to_owned()))?;
     if stored.request_digest != digest {
         let message =
             "this idempotency key was used for another request: use a new key, or repeat the first request unchanged";
@@ -90,18 +103,17 @@ fn replay<T: DeserializeOwned>(stored: Stored, digest: &[u8]) -> Result<T, Error
     serde_json::from_value(stored.result).map_err(unreadable)
 }
 
-async fn store<T: Serialize>(
-    tx: &Tx,
-    scope: &str,
-    mutation: &str,
-    key: String,
-    digest: Vec<u8>,
-    result: &T,
-) -> Result<(), Error> {
+async fn keep<T: Serialize>(tx: &Tx, [scope, mutation, key]: [&str; 3], result: &T) -> Result<(), Error> {
     let result = serde_json::to_value(result).map_err(unreadable)?;
-    let sql = "INSERT INTO idempotency_keys (scope, mutation, key, request_digest, result, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-    let values = vec![scope.into(), mutation.into(), key.into(), digest.into(), result.into(), tx.now().into()];
-    tx.execute(sql, values).await?;
+    let sql = "UPDATE idempotency_keys SET result = $4 WHERE scope = $1 AND mutation = $2 AND key = $3";
+    tx.execute(sql, vec![scope.into(), mutation.into(), key.into(), result.into()]).await?;
+    Ok(())
+}
+
+/// Frees the key of a refusal that is committed.
+async fn give_back(tx: &Tx, [scope, mutation, key]: [&str; 3]) -> Result<(), Error> {
+    let sql = "DELETE FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
+    tx.execute(sql, vec![scope.into(), mutation.into(), key.into()]).await?;
     Ok(())
 }
 

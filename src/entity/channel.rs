@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 
 use super::{
     kind::ChannelKind,
-    scope::{Arms, Scope, Scoped, among, sql},
+    scope::{Arms, Scope, Scoped, among, those},
 };
 use crate::id::{ChannelId, PartnerId};
 
@@ -33,10 +33,9 @@ impl Scoped for Entity {
             Scope::Partner { subtree, .. } | Scope::Provisioner { subtree: Some(subtree) } => {
                 Arms::Any(vec![among(Column::PartnerId, subtree)])
             }
-            Scope::Customer { account, .. } => Arms::Any(vec![sql(
-                "channels.id IN (SELECT o.channel_id FROM orders o WHERE o.buyer_account_id = $1)",
-                [*account],
-            )]),
+            Scope::Customer { account, .. } => {
+                Arms::Any(vec![COLUMN.id.in_subquery(those("channel_id", "orders", "buyer_account_id", *account))])
+            }
         }
     }
 }

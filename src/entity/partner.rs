@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 
-use super::scope::{Arms, Scope, Scoped, among, sql};
+use super::scope::{Arms, Scope, Scoped, among, those};
 use crate::id::PartnerId;
 
 #[sea_orm::model]
@@ -34,7 +34,7 @@ impl Scoped for Entity {
             Scope::Provisioner { subtree: Some(subtree) } => Arms::Any(vec![among(Column::Id, subtree)]),
             Scope::Customer { account, namespace } => Arms::Any(vec![
                 COLUMN.id.eq(*namespace),
-                sql("partners.id IN (SELECT o.partner_id FROM orders o WHERE o.buyer_account_id = $1)", [*account]),
+                COLUMN.id.in_subquery(those("partner_id", "orders", "buyer_account_id", *account)),
             ]),
         }
     }

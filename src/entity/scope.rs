@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, IntoColumnRef, SimpleExpr, Value},
+    sea_query::{Expr, ExprTrait, IntoColumnRef, Query, SelectStatement, SimpleExpr, Value},
 };
 
 use crate::id::{AccountId, PartnerId};
@@ -100,7 +100,14 @@ pub fn among<V: Into<Value> + Clone>(column: impl IntoColumnRef, values: &[V]) -
     Expr::col(column).is_in(list.collect::<Vec<Value>>())
 }
 
-/// A condition written as SQL, with `$1`… for its values.
-pub fn sql<V: Into<Value>>(text: &'static str, values: impl IntoIterator<Item = V>) -> SimpleExpr {
-    Expr::cust_with_values(text, values)
+/// `SELECT wanted FROM table WHERE column = value`. Built, for the placeholders of a condition written as text are not those of both engines.
+pub fn those<V: Into<Value>>(
+    wanted: &'static str,
+    table: &'static str,
+    column: &'static str,
+    value: V,
+) -> SelectStatement {
+    let mut select = Query::select();
+    select.column((table, wanted)).from(table).and_where(Expr::col((table, column)).eq(value));
+    select
 }

@@ -12,6 +12,7 @@ use crate::{
     entity::{
         entitlement, event,
         kind::EventType,
+        partner,
         scope::{Scope, Scoped},
     },
     id::{AccountId, ChannelId, EntitlementId, OrderId, PartnerId, ProductId},
@@ -48,7 +49,7 @@ impl Filter {
     /// Criteria of a caller. Looks up what they do not say themselves: the partners below one, the order of an entitlement.
     pub async fn resolve(db: &Db, scope: &Scope, criteria: Criteria) -> Result<Self, Error> {
         let partners = match criteria.partner {
-            Some(partner) => Some(subtree(db, partner).await?),
+            Some(partner) => Some(subtree(db, scope, partner).await?),
             None => None,
         };
         let order_of_unit = match criteria.entitlement {
@@ -128,7 +129,11 @@ struct Below {
     id: PartnerId,
 }
 
-async fn subtree(db: &Db, partner: PartnerId) -> Result<Arc<[PartnerId]>, Error> {
+/// A partner and those below it; none where the caller knows of no such partner.
+async fn subtree(db: &Db, scope: &Scope, partner: PartnerId) -> Result<Arc<[PartnerId]>, Error> {
+    if partner::Entity::visible(scope).filter(partner::Column::Id.eq(partner)).one(db.reader()).await?.is_none() {
+        return Ok([].into());
+    }
     let sql = "WITH RECURSIVE below (id) AS (SELECT id FROM partners WHERE id = $1 \
                UNION SELECT p.id FROM partners p JOIN below b ON p.parent_id = b.id) SELECT id FROM below";
     let statement = Statement::from_sql_and_values(db.backend(), sql, [partner.into()]);

@@ -21,9 +21,11 @@ mod variable;
 use std::sync::{Arc, LazyLock};
 
 use async_graphql::{Request, Response, SDLExportOptions, Schema as Executable, SchemaBuilder};
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream::BoxStream};
 
-use self::{mutation::Mutation, query::Query, session::Session, subscription::Subscription, types::Node};
+use self::{
+    loader::Turns, mutation::Mutation, query::Query, session::Session, subscription::Subscription, types::Node,
+};
 use crate::{
     domain::{Actor, access::Directory},
     feed::Feed,
@@ -78,12 +80,16 @@ impl Graph {
 
     /// Runs a query or a mutation of `actor`.
     pub async fn execute(&self, actor: Arc<Actor>, request: Request) -> Response {
-        self.0.schema.execute(self.prepared(actor, request)).await
+        let turns = Turns::default();
+        let request = self.prepared(actor, request, &turns);
+        turns.finish(self.0.schema.execute(request)).await.unwrap_or_default()
     }
 
     /// Runs any operation of `actor`; a subscription answers for as long as it is polled.
     pub fn subscribe(&self, actor: Arc<Actor>, request: Request) -> BoxStream<'static, Response> {
-        self.0.schema.execute_stream(self.prepared(actor, request))
+        let turns = Turns::default();
+        let request = self.prepared(actor, request, &turns);
+        turns.drive(self.0.schema.execute_stream(request)).boxed()
     }
 
     /// The schema as text.
@@ -92,9 +98,9 @@ impl Graph {
         &TEXT
     }
 
-    fn prepared(&self, actor: Arc<Actor>, mut request: Request) -> Request {
+    fn prepared(&self, actor: Arc<Actor>, mut request: Request, turns: &Turns) -> Request {
         variable::complete(&mut request);
-        let session = Session::new(actor.clone(), self.0.db.clone(), self.0.feed.clone());
+        let session = Session::new(actor.clone(), self.0.db.clone(), self.0.feed.clone(), turns.clone());
         request.data(actor).data(self.0.db.clone()).data(session)
     }
 }

@@ -48,10 +48,10 @@ pub struct Cursor(pub String);
 #[Scalar(use_type_description = true)]
 impl ScalarType for Cursor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match value {
-            Value::String(text) => Ok(Self(text)),
-            other => Err(InputValueError::expected_type(other)),
-        }
+        let Value::String(text) = value else {
+            return Err(InputValueError::custom("expected a journal cursor as text"));
+        };
+        Ok(Self(text))
     }
 
     fn to_value(&self) -> Value {

@@ -5,12 +5,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::{Context, dataloader::Loader};
+use async_graphql::{
+    Context,
+    dataloader::{DataLoader, Loader},
+};
 use chrono::{DateTime, Utc};
 
 use super::{
     error::Fault,
-    loader::{Batches, Reader},
+    loader::{AtOnce, Reader, Turns},
 };
 use crate::{
     domain::Actor,
@@ -20,6 +23,9 @@ use crate::{
     store::Db,
 };
 
+/// More keys than a query within the limits can ask for at once: a level is one statement.
+const LARGEST_BATCH: usize = 1_000_000;
+
 /// One request, or one subscription.
 pub struct Session {
     pub actor: Arc<Actor>,
@@ -27,15 +33,18 @@ pub struct Session {
     pub feed: Feed,
     /// The head of the feed from before the first read.
     pub head: Cursor,
-    loaders: Batches,
+    /// Where its batches wait.
+    pub turns: Turns,
+    loaders: DataLoader<Reader>,
 }
 
 impl Session {
     /// A session of `actor`. Takes the head of the feed: make it before anything is read.
-    pub fn new(actor: Arc<Actor>, db: Db, feed: Feed) -> Self {
+    pub fn new(actor: Arc<Actor>, db: Db, feed: Feed, turns: Turns) -> Self {
         let head = feed.head();
         let reader = Reader::new(db.clone(), actor.scope.clone());
-        Self { loaders: Batches::new(reader), actor, db, feed, head }
+        let loaders = DataLoader::new(reader, turns.clone(), AtOnce).max_batch_size(LARGEST_BATCH);
+        Self { turns, loaders, actor, db, feed, head }
     }
 
     /// The session that `ctx` belongs to.
@@ -50,7 +59,7 @@ impl Session {
 
     /// The statements behind the loaders, for what is not batched.
     pub fn reader(&self) -> &Reader {
-        self.loaders.reader()
+        self.loaders.loader()
     }
 
     /// The moment to compare deadlines with.
@@ -64,7 +73,7 @@ impl Session {
         K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
         Reader: Loader<K, Error = Fault>,
     {
-        self.loaders.load(key).await
+        self.loaders.load_one(key).await
     }
 
     /// What each of `keys` asks for, of what there is.
@@ -76,12 +85,7 @@ impl Session {
         K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
         Reader: Loader<K, Error = Fault>,
     {
-        let keys: Vec<K> = keys.into_iter().collect();
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let found = self.loaders.load_all(keys.iter().cloned()).await?;
-        Ok(keys.into_iter().filter_map(|key| found.get(&key).cloned().map(|value| (key, value))).collect())
+        self.loaders.load_many(keys).await
     }
 
     /// The same, for a field that may be null: nothing is asked for without a key, and what the caller may not see is not there.

@@ -182,7 +182,7 @@ async fn present<T, R: Future<Output = Result<T, Fault>>>(
 
 /// A session of the same caller for one delivery.
 fn fresh(session: &Session) -> Session {
-    Session::new(Arc::clone(&session.actor), session.db.clone(), session.feed.clone())
+    Session::new(Arc::clone(&session.actor), session.db.clone(), session.feed.clone(), session.turns.clone())
 }
 
 fn progress(ctx: &Context<'_>) -> Arc<Progress> {

@@ -17,6 +17,12 @@ const ROWS: usize = 20_000;
 /// The widest moment in SQLite's text, `2026-11-22T07:52:34.123456+00:00`.
 const MOMENT: usize = 32;
 
+/// What stands for no moment where an array is bound, which can have no nulls: a second before the year 1.
+const NO_MOMENT: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_801, 0) {
+    Some(moment) => moment,
+    None => DateTime::UNIX_EPOCH,
+};
+
 /// The values of one column over all rows.
 pub enum Column {
     /// The same in every row.
@@ -68,11 +74,12 @@ fn postgres(table: &str, columns: &[(&'static str, Column)], from: usize, until:
     let (mut select, mut arrays, mut cells) = (Vec::new(), Vec::new(), Vec::new());
     let mut values = Vec::new();
     for (name, column) in columns {
-        let mut array = |kind: &str, of: ArrayType, items: Vec<Value>| {
+        // An array is bound without nulls, so that none is a value that no row has.
+        let mut array = |kind: &str, of: ArrayType, items: Vec<Value>, none: Option<&str>| {
             values.push(Value::Array(of, Some(Box::new(items))));
             arrays.push(format!("${}::{kind}[]", values.len()));
             cells.push(format!("c_{name}"));
-            select.push(format!("c_{name}"));
+            select.push(none.map_or_else(|| format!("c_{name}"), |none| format!("nullif(c_{name}, '{none}')")));
         };
         match column {
             Column::Same(value) => {
@@ -80,26 +87,29 @@ fn postgres(table: &str, columns: &[(&'static str, Column)], from: usize, until:
                 select.push(format!("${}", values.len()));
             }
             Column::Ids(ids) => {
-                let items = cut(ids, from, until).iter().map(|id| (*id).into()).collect();
-                array("uuid", ArrayType::Uuid, items);
+                let ids = cut(ids, from, until);
+                let none = ids.iter().any(Option::is_none).then_some("00000000-0000-0000-0000-000000000000");
+                array("uuid", ArrayType::Uuid, ids.iter().map(|id| id.unwrap_or_default().into()).collect(), none);
             }
             Column::Bytes(width, bytes) => {
                 let items = cut(bytes, from * width, until * width).chunks(*width).map(|cell| cell.to_vec().into());
-                array("bytea", ArrayType::Bytes, items.collect());
+                array("bytea", ArrayType::Bytes, items.collect(), None);
             }
             Column::Ascii(width, text) => {
                 let items = cut(text.as_bytes(), from * width, until * width)
                     .chunks(*width)
                     .map(|cell| String::from_utf8_lossy(cell).into_owned().into());
-                array("text", ArrayType::String, items.collect());
+                array("text", ArrayType::String, items.collect(), None);
             }
             Column::Moments(moments) => {
-                let items = cut(moments, from, until).iter().map(|moment| (*moment).into()).collect();
-                array("timestamptz", ArrayType::ChronoDateTimeUtc, items);
+                let moments = cut(moments, from, until);
+                let none = moments.iter().any(Option::is_none).then_some("0001-12-31T23:59:59Z BC");
+                let items = moments.iter().map(|moment| moment.unwrap_or(NO_MOMENT).into()).collect();
+                array("timestamptz", ArrayType::ChronoDateTimeUtc, items, none);
             }
             Column::Numbers(numbers) => {
                 let items = cut(numbers, from, until).iter().map(|number| (*number).into()).collect();
-                array("bigint", ArrayType::BigInt, items);
+                array("bigint", ArrayType::BigInt, items, None);
             }
         }
     }

@@ -8,7 +8,8 @@ use std::{
 use migration::{MIGRATIONS, Migrator, MigratorTrait};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement,
-    TransactionTrait, sqlx,
+    TransactionTrait,
+    sqlx::{self, Connection},
 };
 use tokio::sync::watch;
 
@@ -56,6 +57,8 @@ impl Db {
             refuse_old_sqlite(&writer, url).await?;
             (reader, writer)
         } else if DbBackend::Postgres.is_prefix_of(url) {
+            // A pool tries again until its time is up, and then has forgotten why.
+            sqlx::PgConnection::connect(url).await.map_err(|cause| unreachable(DbErr::Custom(cause.to_string())))?;
             let pool = Database::connect(postgres(url, connections)).await.map_err(unreachable)?;
             (pool.clone(), pool)
         } else {
@@ -133,7 +136,10 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
         .acquire_timeout(Duration::from_secs(10))
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .set_application_name("claimcheck");
-    options.map_sqlx_postgres_opts(|options| options.statement_cache_capacity(400));
+    options.map_sqlx_postgres_opts(|options| {
+        // Every statement here is one walk along an index whatever its values are; planning each anew costs more than running it.
+        options.statement_cache_capacity(400).options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
+    });
     options
 }
 

@@ -9,7 +9,7 @@ use std::{
     str::FromStr,
 };
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use clap::ValueEnum;
 
 use super::super::Failure;
@@ -161,9 +161,17 @@ impl Reading {
     }
 
     /// Reads CSV with a header line.
-    pub fn csv(&mut self, path: &Path, file: impl Read, fields: &Fields, rejects: &mut Rejects) -> Result<(), Failure> {
+    pub fn csv(
+        &mut self,
+        path: &Path,
+        mut file: impl Read,
+        fields: &Fields,
+        rejects: &mut Rejects,
+    ) -> Result<(), Failure> {
         let broken = |cause: &dyn Display| Failure::Refused(format!("cannot read {}: {cause}", path.display()));
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(|cause| broken(&cause))?;
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_slice());
         let headers = reader.byte_headers().map_err(|cause| broken(&cause))?;
         let headers: Vec<String> = headers
             .iter()
@@ -173,7 +181,7 @@ impl Reading {
         let path = std::sync::Arc::new(path.to_owned());
         let mut record = csv::ByteRecord::new();
         while reader.read_byte_record(&mut record).map_err(|cause| broken(&cause))? {
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = record.position().map_or(0, |position| line(&text, position));
             let place = Place { file: path.clone(), line };
             if record.len() != headers.len() {
                 let reason = format!("it has {} fields where the header has {}", record.len(), headers.len());
@@ -198,7 +206,7 @@ impl Reading {
                 continue;
             }
             let place = Place { file: name.clone(), line };
-            let Ok(text) = std::str::from_utf8(&bytes) else {
+            let Ok(text) = std::str::from_utf8(&bytes).map(|text| text.trim_start_matches('\u{feff}')) else {
                 rejects.add(&place, "it is not UTF-8")?;
                 continue;
             };
@@ -290,6 +298,14 @@ impl Reading {
     }
 }
 
+/// The line that a record begins on: the reader counts from where the record before ended, so before blank lines and the second half of
+/// a line's end.
+fn line(text: &[u8], position: &csv::Position) -> u64 {
+    let rest = usize::try_from(position.byte()).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
+    let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
+}
+
 /// A row's reference, what it says, and its product's name; or why it cannot be used.
 fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option<String>), String> {
     let needed = |field: Field| {
@@ -305,7 +321,7 @@ fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option
     let reference = needed(Field::ExternalReference)?;
     let sku = needed(Field::Sku)?;
     let quantity = value(Field::Quantity).unwrap_or_default();
-    let whole = quantity.trim().parse::<u64>().ok().filter(|quantity| *quantity > 0);
+    let whole = whole(quantity.trim());
     let whole = whole.ok_or_else(|| format!("its quantity {quantity:?} is no whole number of at least 1"))?;
     let price = value(Field::UnitPrice).map(|price| {
         Amount::from_str(price.trim()).map_err(|_| format!("its price {price:?} is negative or no number"))
@@ -315,8 +331,7 @@ fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option
     });
     let row = Row {
         sku,
-        // One so large that no order could have it is told with its order.
-        quantity: i32::try_from(whole).unwrap_or(i32::MAX),
+        quantity: whole,
         unit_price: price.transpose()?,
         placed_at: placed_at.transpose()?,
         buyer_name: optional(Field::BuyerName)?,
@@ -325,6 +340,13 @@ fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option
         resource: optional(Field::Resource)?,
     };
     Ok((reference, row, value(Field::ProductName)))
+}
+
+/// A whole number of at least 1. One so large that no order could have it is told with its order.
+fn whole(text: &str) -> Option<i32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let positive = digits && text.bytes().any(|byte| byte != b'0');
+    positive.then(|| text.parse().unwrap_or(i32::MAX))
 }
 
 /// A text that can be stored: neither too long nor with characters that no reference has.
@@ -339,13 +361,19 @@ pub fn presentable(name: &str) -> Option<String> {
     (!name.trim().is_empty()).then_some(name)
 }
 
-/// RFC 3339, or a date with or without a time, in UTC.
+/// RFC 3339, or a date with or without a time, in UTC; of the years 1 to 9999, which both engines can store.
 fn moment(text: &str) -> Option<DateTime<Utc>> {
-    use chrono::SubsecRound;
-    let written = DateTime::parse_from_rfc3339(text).map(|moment| moment.with_timezone(&Utc).trunc_subsecs(6)).ok();
-    let of_day = || {
-        ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    let written = DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()).ok();
+    // chrono also reads what no form would write, like a year of two digits.
+    let as_written = |form: &&str| {
+        let moment = NaiveDateTime::parse_from_str(text, form).ok();
+        moment.filter(|moment| moment.format(form).to_string() == text)
     };
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0));
-    written.or_else(|| of_day().or_else(day).map(|naive| naive.and_utc()))
+    let of_day = || ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(as_written);
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text);
+    let day = || day().and_then(|day| day.and_hms_opt(0, 0, 0));
+    let moment = written.or_else(|| of_day().or_else(day).map(|naive| naive.and_utc()))?;
+    // As both engines keep it, so that it is the same when it is read again: to the microsecond, and leap seconds are unknown.
+    let moment = DateTime::from_timestamp_micros(moment.timestamp_micros());
+    moment.filter(|moment| (1..=9_999).contains(&moment.year()))
 }

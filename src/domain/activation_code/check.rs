@@ -3,12 +3,12 @@
 use super::{
     super::{
         Actor, Error, Operation, account,
-        entitlement::{By, Claim},
+        entitlement::{By, Claim, room_for_one},
         input,
     },
     code::Code,
     guess,
-    redeem::decide,
+    redeem::{Way, decide},
 };
 use crate::{entity::kind::RefusalCode, id::ProductId, store::Tx};
 
@@ -48,8 +48,13 @@ pub async fn check(tx: &mut Tx, actor: &Actor, command: &Check) -> Result<Checke
         guess::count(tx, actor, &named).await?;
         return Ok(invalid("there is no such code"));
     };
-    let account = claim.account.as_ref().map(|account| account.id).or(actor.account);
-    let refusal = decide(&claim, account, tx.now()).err();
+    let account = named.present(actor, claim.account.as_ref())?;
+    let refusal = match (decide(&claim, account, tx.now()), account) {
+        (Ok(Way::Fresh | Way::Confirm), Some(account)) => {
+            room_for_one(tx, &claim.policy, claim.unit.product_id, account).await?.err()
+        }
+        (decision, _) => decision.err(),
+    };
     let missing_input = input::missing(&claim.policy.required_input.0, claim.input.as_ref());
     Ok(Checked { refusal, product: Some(claim.unit.product_id), missing_input })
 }

@@ -73,22 +73,7 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
     let nobody = Named::by(&Actor::system("assign"), None)?;
     let mut claims = Claim::load_all(tx, actor, By::Units(units), &nobody).await?;
 
-    let mut more: BTreeMap<AccountId, i64> = BTreeMap::new();
-    for account in &accounts {
-        *more.entry(account.id).or_default() += 1;
-    }
-    if let Some(claim) = claims.first() {
-        for account in accounts.iter().filter(|account| more.contains_key(&account.id)) {
-            within_limit(
-                tx,
-                &claim.policy,
-                claim.unit.product_id,
-                account,
-                more.get(&account.id).copied().unwrap_or(1),
-            )
-            .await?;
-        }
-    }
+    limits(tx, &claims, &accounts).await?;
 
     let mut assignment_ids = Vec::with_capacity(wanted);
     for (claim, account) in claims.iter_mut().zip(&accounts) {
@@ -98,6 +83,23 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
         return Err(store::Error::Conflict("entitlements".to_owned()).into());
     }
     Ok(AssignedMany { assignment_ids })
+}
+
+/// Refuses what would give an account more than the terms allow that its units were sold under. Accounts are locked in one order, whatever
+/// order they were named in.
+async fn limits(tx: &Tx, claims: &[Claim], accounts: &[account::Model]) -> Result<(), Error> {
+    let mut more: BTreeMap<AccountId, i64> = BTreeMap::new();
+    for account in accounts {
+        *more.entry(account.id).or_default() += 1;
+    }
+    let mut given: Vec<(&Claim, &account::Model)> = claims.iter().zip(accounts).collect();
+    given.sort_by_key(|(claim, account)| (account.id, claim.policy.id));
+    given.dedup_by_key(|(claim, account)| (account.id, claim.policy.id));
+    for (claim, account) in given {
+        let units = more.get(&account.id).copied().unwrap_or(1);
+        within_limit(tx, &claim.policy, claim.unit.product_id, account, units).await?;
+    }
+    Ok(())
 }
 
 /// Refuses a line or channel that the caller does not sell.

@@ -173,13 +173,34 @@ pub async fn within_limit(
 ) -> Result<(), Error> {
     let Some(most) = policy.max_per_account else { return Ok(()) };
     tx.execute("UPDATE accounts SET created_at = created_at WHERE id = $1", vec![account.id.into()]).await?;
+    Ok(room(tx, most, product, account.id, more).await??)
+}
+
+/// The same as it stands, for a question: nothing is locked.
+pub async fn room_for_one(
+    tx: &Tx,
+    policy: &policy::Model,
+    product: ProductId,
+    account: AccountId,
+) -> Result<Result<(), Refusal>, Error> {
+    let Some(most) = policy.max_per_account else { return Ok(Ok(())) };
+    room(tx, most, product, account, 1).await
+}
+
+async fn room(
+    tx: &Tx,
+    most: i32,
+    product: ProductId,
+    account: AccountId,
+    more: i64,
+) -> Result<Result<(), Refusal>, Error> {
     let sql = "SELECT count(*) AS units FROM assignments \
                WHERE account_id = $1 AND product_id = $2 AND status NOT IN ('ENDED', 'CANCELLED')";
-    let held: Vec<Count> = tx.query(sql, vec![account.id.into(), product.into()]).await?;
+    let held: Vec<Count> = tx.query(sql, vec![account.into(), product.into()]).await?;
     let held = held.first().map_or(0, |count| count.units);
     if held + more <= i64::from(most) {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let message = format!("an account may hold {most} of this product; release one, or name another account");
-    Err(Refusal::new(RefusalCode::LimitPerAccount, message).into())
+    Ok(Err(Refusal::new(RefusalCode::LimitPerAccount, message)))
 }

@@ -13,7 +13,7 @@ pub use self::{
 };
 pub(super) use self::{
     claim::{By, Claim},
-    give::{Beginning, Giving, event, give, within_limit},
+    give::{Beginning, Giving, event, give, room_for_one, within_limit},
 };
 
 use super::{error::Error, transition::Transition};

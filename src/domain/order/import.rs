@@ -29,6 +29,9 @@ use crate::{
     store::{Tx, journal},
 };
 
+/// SKUs and accounts looked up in one statement: there may be more of them than a statement can have values.
+const NAMES: usize = 1_000;
+
 /// A row of a file: so many units of one product.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -189,11 +192,15 @@ async fn goods(tx: &Tx, orders: &[Legacy]) -> Result<Goods, Error> {
     let mut skus: Vec<&str> = orders.iter().flat_map(|order| &order.rows).map(|row| row.sku.as_str()).collect();
     skus.sort_unstable();
     skus.dedup();
-    let products = product::Entity::find().filter(among(product::Column::Sku, &skus)).all(tx.connection()).await?;
-    let policies: Vec<_> = products.iter().map(|product| product.policy_id).collect();
-    let policies = policy::Entity::find().filter(among(policy::Column::Id, &policies)).all(tx.connection()).await?;
-    let mut policies: HashMap<ProductId, policy::Model> =
-        policies.into_iter().map(|policy| (policy.product_id, policy)).collect();
+    let mut products = Vec::new();
+    let mut policies: HashMap<ProductId, policy::Model> = HashMap::new();
+    for portion in skus.chunks(NAMES) {
+        let found = product::Entity::find().filter(among(product::Column::Sku, portion)).all(tx.connection()).await?;
+        let terms: Vec<_> = found.iter().map(|product| product.policy_id).collect();
+        let terms = policy::Entity::find().filter(among(policy::Column::Id, &terms)).all(tx.connection()).await?;
+        policies.extend(terms.into_iter().map(|policy| (policy.product_id, policy)));
+        products.extend(found);
+    }
     let by_sku = products.iter().map(|product| (product.sku.clone(), product.id)).collect();
     let by_id = products
         .into_iter()
@@ -218,16 +225,20 @@ async fn accounts(tx: &Tx, command: &Import<'_>) -> Result<Accounts, Error> {
     });
     let same =
         OnConflict::columns([account::Column::PartnerId, account::Column::ExternalReference]).do_nothing().to_owned();
-    for portion in new.collect::<Vec<_>>().chunks(1_000) {
+    for portion in new.collect::<Vec<_>>().chunks(NAMES) {
         let insert = account::Entity::insert_many(portion.iter().cloned()).on_conflict(same.clone());
         insert.exec_without_returning(tx.connection()).await?;
     }
-    let found = account::Entity::find()
-        .filter(account::COLUMN.partner_id.eq(command.namespace))
-        .filter(among(account::Column::ExternalReference, &references))
-        .all(tx.connection())
-        .await?;
-    Ok(found.into_iter().map(|account| (account.external_reference.clone(), account)).collect())
+    let mut accounts = Accounts::new();
+    for portion in references.chunks(NAMES) {
+        let found = account::Entity::find()
+            .filter(account::COLUMN.partner_id.eq(command.namespace))
+            .filter(among(account::Column::ExternalReference, portion))
+            .all(tx.connection())
+            .await?;
+        accounts.extend(found.into_iter().map(|account| (account.external_reference.clone(), account)));
+    }
+    Ok(accounts)
 }
 
 /// What is stored under the references that are imported.

@@ -12,7 +12,7 @@ use crate::{
     entity::{
         assignment::{Column, Entity, Model},
         kind, provisioning_attempt,
-        scope::{Scope, sql},
+        scope::{Scope, those},
     },
     graphql::{
         argument,
@@ -69,10 +69,7 @@ impl Criteria {
     fn condition(&self, scope: &Scope) -> Condition {
         let sold = || {
             traded(scope, Expr::col((Entity, Column::PartnerId)), |account| {
-                sql(
-                    "assignments.entitlement_id IN (SELECT u.id FROM entitlements u WHERE u.buyer_account_id = $1)",
-                    [account],
-                )
+                Column::EntitlementId.in_subquery(those("id", "entitlements", "buyer_account_id", account))
             })
         };
         let namespace = Expr::col((Entity, Column::AccountPartnerId));

@@ -12,7 +12,7 @@ use crate::{
     entity::{
         activation_code, kind,
         redemption_attempt::{Column, Entity, Model},
-        scope::{Scope, sql},
+        scope::{Scope, those},
     },
     graphql::{
         argument,
@@ -69,10 +69,7 @@ impl Criteria {
     fn condition(&self, scope: &Scope) -> Condition {
         let sold = || {
             traded(scope, Expr::col((Entity, Column::PartnerId)), |account| {
-                sql(
-                    "redemption_attempts.entitlement_id IN (SELECT u.id FROM entitlements u WHERE u.buyer_account_id = $1)",
-                    [account],
-                )
+                Column::EntitlementId.in_subquery(those("id", "entitlements", "buyer_account_id", account))
             })
         };
         Condition::all()

@@ -14,7 +14,7 @@ use crate::{
     entity::{
         entitlement,
         event::{Column, Entity},
-        scope::{Scope, sql},
+        scope::{Scope, those},
     },
     feed,
     graphql::{argument, enums::EventType, error::Fault, session::Session, types::Event},
@@ -141,7 +141,8 @@ fn own(scope: &Scope) -> Condition {
 
 /// Events of a channel are found among those of the partner that owns it.
 fn of_owner(channel: ChannelId) -> SimpleExpr {
-    sql("journal_positions.partner_id = (SELECT c.partner_id FROM channels c WHERE c.id = $1)", [channel])
+    let owner = those("partner_id", "channels", "id", channel);
+    place("partner_id").eq(SimpleExpr::SubQuery(None, Box::new(owner.into())))
 }
 
 /// A unit's own events, and those of its order as a whole. None of a unit that is not the caller's to see.

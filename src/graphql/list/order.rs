@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject};
 use chrono::Utc;
 use sea_orm::{
     ColumnTrait, Condition,
-    sea_query::{Expr, ExprTrait, SimpleExpr},
+    sea_query::{Expr, ExprTrait, Func, SimpleExpr},
 };
 
 use super::{Listing, Rows, of_partners, parent, partners, scoped, stored, visible};
@@ -12,7 +12,7 @@ use crate::{
     entity::{
         kind,
         order::{Column, Entity, Model},
-        scope::{Scope, sql},
+        scope::{Scope, those},
     },
     graphql::{
         argument,
@@ -77,18 +77,23 @@ impl OrderFilter {
 
 impl Criteria {
     fn condition(&self) -> Condition {
-        let product = |product| {
-            sql("EXISTS (SELECT 1 FROM order_lines l WHERE l.order_id = orders.id AND l.product_id = $1)", [product])
-        };
         Condition::all()
             .add_option(self.channel.map(|channel| Column::ChannelId.eq(channel)))
-            .add_option(self.product.map(product))
+            .add_option(self.product.map(has_line_of))
             .add_option(self.statuses.as_ref().map(|statuses| Column::Status.is_in(statuses.clone())))
             .add_option(self.fulfillment.as_ref().map(|those| fulfilled(those)))
-            .add_option(self.email.as_ref().map(|email| sql("lower(orders.buyer_email) = lower($1)", [email.as_str()])))
+            .add_option(self.email.as_ref().map(|email| {
+                Func::lower(Column::BuyerEmail.into_expr()).eq(Func::lower(Expr::val(email.as_str())))
+            }))
             .add_option(self.from.map(|from| Column::PlacedAt.gte(from)))
             .add_option(self.to.map(|to| Column::PlacedAt.lt(to)))
     }
+}
+
+fn has_line_of(product: ProductId) -> SimpleExpr {
+    let mut line = those("order_id", "order_lines", "product_id", product);
+    line.and_where(Expr::col(("order_lines", "order_id")).equals((Entity, Column::Id)));
+    Expr::exists(line)
 }
 
 fn fulfilled(those: &[FulfillmentStatus]) -> Condition {

@@ -22,9 +22,10 @@ pub struct Sql {
 
 impl Sql {
     pub fn new(backend: DbBackend) -> Self {
-        let writer = match backend {
-            DbBackend::Postgres => SqlWriterValues::new("$", true),
-            _ => SqlWriterValues::new("?", false),
+        let writer = if backend == DbBackend::Postgres {
+            SqlWriterValues::new("$", true)
+        } else {
+            SqlWriterValues::new("?", false)
         };
         Self { writer, backend }
     }

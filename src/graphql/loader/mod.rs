@@ -3,18 +3,18 @@
 //! A key is a small type named for the question: a record's own id asks for the record, `LinesOf(order)` for the lines of an order. Each
 //! statement sees what the caller sees. What the caller may not see is not in the answer, as if it did not exist.
 
-mod batch;
 pub mod nested;
 pub mod statistics;
+mod turn;
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use async_graphql::dataloader::Loader;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement};
+use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement};
 
 pub use self::{
-    batch::Batches,
     statistics::{Fulfillment, FulfillmentOf, Tallies, TalliesOfOrder, TalliesOfPartner},
+    turn::{AtOnce, Turns},
 };
 use super::error::Fault;
 use crate::{
@@ -103,8 +103,8 @@ impl Loader<EventId> for Reader {
         let events = self.rows::<event::Entity, _>(event::Column::Id, keys).await?;
         let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
         let places = self.places(&ids).await?;
-        let placed = events.into_iter().filter_map(|event| Some((event.id, *places.get(&event.id)?, event)));
-        Ok(placed.map(|(id, position, event)| (id, Arc::new(Entry { position, event }))).collect())
+        let entries = events.into_iter().filter_map(|event| Some((event.id, *places.get(&event.id)?, event)));
+        Ok(entries.map(|(id, position, event)| (id, Arc::new(Entry { position, event }))).collect())
     }
 }
 
@@ -238,7 +238,10 @@ impl Loader<SubtreeOf> for Reader {
         sql.text(
             " UNION ALL SELECT below.root, partners.id FROM below JOIN partners ON partners.parent_id = below.id) ",
         );
-        sql.text("SELECT root, id FROM below");
+        sql.text("SELECT root, id FROM below WHERE root IN (");
+        let known = partner::Entity::visible(&self.scope).select_only().column(partner::Column::Id);
+        sql.select(&known.into_query());
+        sql.text(")");
         let below: Vec<Below> = self.all(sql.finish()).await?;
         let mut subtrees: HashMap<SubtreeOf, Vec<PartnerId>> = HashMap::new();
         for row in below.into_iter().filter(|row| self.may_ask_about(row.id)) {
@@ -260,10 +263,7 @@ impl Reader {
     }
 
     /// The first visible row that meets `condition`, for a record that is looked up by something else than its id.
-    pub async fn one<E: Scoped>(&self, condition: sea_orm::sea_query::SimpleExpr) -> Result<Option<E::Model>, Fault>
-    where
-        E: EntityTrait,
-    {
+    pub async fn one<E: Scoped>(&self, condition: sea_orm::sea_query::SimpleExpr) -> Result<Option<E::Model>, Fault> {
         Ok(E::visible(&self.scope).filter(condition).one(self.db.reader()).await?)
     }
 

@@ -80,11 +80,9 @@ impl Reader {
     pub async fn tallies(&self, channel: Option<ChannelId>, product: Option<ProductId>) -> Result<Tallies, Fault> {
         let Some(sold) = self.sold_channels() else { return Ok(Tallies::default()) };
         let named = |column: &'static str, id: Option<Uuid>| id.map(|id| Expr::col(column).eq(id));
-        let conditions: Vec<SimpleExpr> =
-            [sold, named("channel_id", channel.map(RecordId::uuid)), named("product_id", product.map(RecordId::uuid))]
-                .into_iter()
-                .flatten()
-                .collect();
+        let asked =
+            [named("channel_id", channel.map(RecordId::uuid)), named("product_id", product.map(RecordId::uuid))];
+        let conditions: Vec<SimpleExpr> = sold.into_iter().chain(asked.into_iter().flatten()).collect();
         let mut sql = Sql::new(self.db.backend());
         sql.text("SELECT counter, CAST(sum(units) AS bigint) AS units FROM (");
         self.counters(&mut sql);
@@ -94,7 +92,9 @@ impl Reader {
         restrict(&mut sql, "OPEN", &conditions);
         let rows: Vec<Tally> = self.all(sql.finish()).await?;
         let mut tallies = Tallies::default();
-        rows.into_iter().for_each(|row| tallies.add(row.counter, row.units));
+        for row in rows {
+            tallies.add(row.counter, row.units);
+        }
         Ok(tallies)
     }
 
@@ -105,14 +105,14 @@ impl Reader {
         }
     }
 
-    /// The condition on `channel_id` that leaves what the caller sells: none within it where that is everything, none where it is nothing.
-    fn sold_channels(&self) -> Option<Option<SimpleExpr>> {
+    /// The conditions on `channel_id` that leave what the caller sells; none where it sells nothing.
+    fn sold_channels(&self) -> Option<Vec<SimpleExpr>> {
         match &self.scope {
-            Scope::All => Some(None),
+            Scope::All => Some(Vec::new()),
             Scope::Partner { subtree, .. } => {
                 let mut own = Query::select();
                 own.column("id").from("channels").and_where(among("partner_id", subtree));
-                Some(Some(Expr::col("channel_id").in_subquery(own)))
+                Some(vec![Expr::col("channel_id").in_subquery(own)])
             }
             Scope::Provisioner { .. } | Scope::Customer { .. } => None,
         }
@@ -144,7 +144,6 @@ impl Loader<TalliesOfPartner> for Reader {
         sql.text("SELECT root AS of, counter, CAST(sum(units) AS bigint) AS units FROM owned JOIN (");
         self.counters(&mut sql);
         sql.text(") AS counted ON channel_id = channel");
-        let sold: Vec<SimpleExpr> = sold.into_iter().collect();
         restrict(&mut sql, "", &sold);
         sql.text(" GROUP BY root, counter UNION ALL SELECT root, 'OPEN_EXCEPTIONS', count(*) FROM owned ");
         sql.text("JOIN fulfillment_exceptions ON channel_id = channel WHERE status = 'OPEN'");

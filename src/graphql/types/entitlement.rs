@@ -69,12 +69,12 @@ impl Entitlement {
         reason_for(Session::of(ctx), self.0.status_reason.as_ref())
     }
 
-    /// The order it was purchased with. The error NOT_FOUND for whoever holds a unit that somebody else sold.
+    /// The order it was purchased with. The error `NOT_FOUND` for whoever holds a unit that somebody else sold.
     async fn order(&self, ctx: &Context<'_>) -> Result<Order, Fault> {
         Session::of(ctx).need(self.0.order_id, "order").await
     }
 
-    /// The line it was purchased with. The error NOT_FOUND for whoever holds a unit that somebody else sold.
+    /// The line it was purchased with. The error `NOT_FOUND` for whoever holds a unit that somebody else sold.
     async fn order_line(&self, ctx: &Context<'_>) -> Result<OrderLine, Fault> {
         Session::of(ctx).need(self.0.order_line_id, "order line").await
     }
@@ -84,7 +84,7 @@ impl Entitlement {
         Session::of(ctx).need(self.0.product_id, "product").await
     }
 
-    /// The channel it was sold through. The error NOT_FOUND for whoever holds a unit that somebody else sold.
+    /// The channel it was sold through. The error `NOT_FOUND` for whoever holds a unit that somebody else sold.
     async fn channel(&self, ctx: &Context<'_>) -> Result<Channel, Fault> {
         Session::of(ctx).need(self.0.channel_id, "channel").await
     }

@@ -16,13 +16,13 @@ use chrono::{DateTime, Utc};
 use claimcheck::{
     clock::Clock,
     config::Config,
-    domain::{Actor, Error, access},
+    domain::{Actor, Error, access, verify},
     entity::kind::Role,
     id::Ids,
     service::Service,
     store::Db,
 };
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +117,23 @@ impl App {
     pub fn statements(&self) -> u64 {
         let count = self.node.db.statements();
         count - self.node.counted.swap(count, Ordering::Relaxed)
+    }
+
+    /// How many events have been written, of any kind and by any node, numbered or not.
+    pub async fn events(&self) -> i64 {
+        let connection = self.db().await;
+        let statement = Statement::from_string(connection.get_database_backend(), "SELECT count(*) AS events FROM events");
+        let row = connection.query_one_raw(statement).await.expect("a count").expect("a row");
+        connection.close().await.expect("an orderly end");
+        row.try_get("", "events").expect("a number")
+    }
+
+    /// Fails the test where something does not hold that always must.
+    pub async fn assert_sound(&self) {
+        for check in verify::CHECKS {
+            let breaches = check.run(&self.node.db).await.expect("a check");
+            assert!(breaches.is_empty(), "{}: {breaches:?}", check.holds);
+        }
     }
 
     /// The database beneath.

@@ -36,6 +36,23 @@ impl Client {
         Answer { status, body }
     }
 
+    /// Runs one mutation with its input. The answer's data is the payload: what is selected of it, and its `userErrors`.
+    pub async fn mutate(&self, mutation: &str, selection: &str, input: Value) -> Answer {
+        let mut kind = mutation.to_owned();
+        if let Some(first) = kind.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let errors = "userErrors { code message field retryable retryAfterSeconds allowedActions }";
+        let document =
+            format!("mutation ($input: {kind}Input!) {{ {mutation}(input: $input) {{ {selection} {errors} }} }}");
+        let mut answer = self.query(&document, json!({"input": input})).await;
+        let payload = answer.body.pointer_mut(&format!("/data/{mutation}")).map(Value::take);
+        if let (Some(payload), Some(data)) = (payload, answer.body.get_mut("data")) {
+            *data = payload;
+        }
+        answer
+    }
+
     /// Starts an operation on a socket of its own. What it misses until the service has read this is not awaited: where every event
     /// counts, subscribe after [`feed_cursor`](Self::feed_cursor).
     pub async fn subscribe(&self, document: &str, variables: Value) -> Subscription {
@@ -118,6 +135,21 @@ impl Answer {
     pub fn list(&self, pointer: &str) -> &[Value] {
         let value = self.at(pointer);
         value.as_array().unwrap_or_else(|| panic!("no list at {pointer}: {:#}", self.body))
+    }
+
+    /// Why a mutation was refused: the code of the one `userErrors` of a payload that [`Client::mutate`] gave. None: it was not.
+    #[track_caller]
+    pub fn refusal(&self) -> Option<&str> {
+        let refusals = self.list("/userErrors");
+        assert!(refusals.len() < 2, "{:#}", self.body);
+        refusals.first()?.get("code")?.as_str()
+    }
+
+    /// The payload of a mutation that was not refused.
+    #[track_caller]
+    pub fn done(self) -> Self {
+        assert_eq!(self.refusal(), None, "{:#}", self.body);
+        self
     }
 
     /// The GraphQL errors; empty where there are none.

@@ -19,7 +19,9 @@ mod client;
 mod database;
 mod patience;
 mod postgres;
+pub mod program;
 mod runner;
+pub mod shop;
 pub mod socket;
 
 pub use app::App;
@@ -27,6 +29,7 @@ pub use client::{Answer, Client};
 pub use database::{Database, Engine};
 pub use patience::eventually;
 pub use runner::{Fixture, Test, main};
+pub use shop::Shop;
 pub use socket::{Socket, Subscription};
 
 /// The named tests, each on SQLite and on PostgreSQL.

@@ -1,0 +1,295 @@
+//! Asking again under the same key: one effect, the same answer, and nobody else's business.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, App, Client, Shop, Test, both_engines,
+    shop::{Placed, product},
+};
+
+pub fn tests() -> Vec<Test> {
+    both_engines![
+        every_mutation_has_one_effect_under_a_key,
+        other_input_under_a_key_is_refused,
+        requests_at_once_under_a_key_have_one_effect,
+        a_key_belongs_to_one_mutation,
+        a_key_belongs_to_whoever_used_it,
+        a_key_is_shared_by_the_keys_of_a_partner,
+        a_refusal_is_not_remembered,
+        a_repeat_shows_the_codes_again,
+        a_repeated_answer_is_as_of_now,
+        a_key_s_secret_is_shown_once,
+        a_key_has_a_length,
+    ]
+}
+
+struct Call {
+    mutation: &'static str,
+    selection: &'static str,
+    input: Value,
+    /// Another input for which the mutation would do something.
+    other: Value,
+}
+
+async fn stock(app: &App, quantity: usize) -> (Shop, Placed) {
+    product(app, "P", json!({"requiredInput": ["seat"]})).await;
+    let shop = Shop::open(app, "Alpha").await;
+    let placed = shop.place("o-1", json!([{"sku": "P", "quantity": quantity}])).await;
+    (shop, placed)
+}
+
+fn with(mut input: Value, more: Value) -> Value {
+    if let (Some(input), Value::Object(more)) = (input.as_object_mut(), more) {
+        input.extend(more);
+    }
+    input
+}
+
+impl Call {
+    async fn run(&self, client: &Client, input: &Value, key: &str) -> Answer {
+        let input = with(input.clone(), json!({"idempotencyKey": key}));
+        client.mutate(self.mutation, self.selection, input).await
+    }
+}
+
+async fn reserve(shop: &Shop, unit: &str) -> String {
+    let input = json!({"entitlementId": unit, "account": {"externalReference": "ann"}});
+    shop.key.mutate("reserveEntitlement", "reservation { id }", input).await.done().text("/reservation/id")
+}
+
+/// A call of each mutation of purchase and claiming, over units of their own.
+async fn calls(shop: &Shop, placed: &Placed) -> Vec<Call> {
+    let [redeemed, assigned, .., extended, confirmed, released, held, waiting] = &*placed.units else {
+        panic!("more units")
+    };
+    let code = placed.codes.iter().zip(&placed.units).find(|(_, unit)| *unit == redeemed).map(|(code, _)| code);
+    let account = |name: &str| json!({"externalReference": name});
+    let input = json!({"entitlementId": waiting, "account": account("ann")});
+    let waiting = shop.key.mutate("assignEntitlement", "assignment { id }", input).await.done().text("/assignment/id");
+    let [extended, confirmed, released] =
+        [reserve(shop, extended).await, reserve(shop, confirmed).await, reserve(shop, released).await];
+    let order = |quantity: i32| json!({"channelId": shop.channel, "externalReference": "o-2", "lines": [{"sku": "P", "quantity": quantity}]});
+    let call = |mutation, selection, input: Value, change: Value| {
+        let other = with(input.clone(), change);
+        Call { mutation, selection, input, other }
+    };
+    vec![
+        call(
+            "placeOrder",
+            "order { id version } activationCodes { code }",
+            order(2),
+            json!({"externalReference": "o-3"}),
+        ),
+        call(
+            "redeemCode",
+            "assignment { id version }",
+            json!({"code": code, "account": account("ann")}),
+            json!({"resource": "desk"}),
+        ),
+        call(
+            "assignEntitlement",
+            "assignment { id version } entitlement { version }",
+            json!({"entitlementId": assigned, "account": account("ann")}),
+            json!({"account": account("bo")}),
+        ),
+        call(
+            "assignEntitlements",
+            "assignments { id version }",
+            json!({"orderLineId": placed.lines.first(), "accounts": [account("ann"), account("bo")]}),
+            json!({"accounts": [account("ann")]}),
+        ),
+        call(
+            "extendReservation",
+            "reservation { id version expiresAt }",
+            json!({"reservationId": extended, "minutes": 5}),
+            json!({"minutes": 6}),
+        ),
+        call(
+            "confirmReservation",
+            "assignment { id } reservation { version status }",
+            json!({"reservationId": confirmed}),
+            json!({"input": {"seat": "1"}}),
+        ),
+        call(
+            "releaseReservation",
+            "reservation { version status } entitlement { version }",
+            json!({"reservationId": released}),
+            json!({"reason": "over"}),
+        ),
+        call(
+            "reserveEntitlement",
+            "reservation { id version } entitlement { version }",
+            json!({"entitlementId": held}),
+            json!({"minutes": 3}),
+        ),
+        call(
+            "submitAssignmentInput",
+            "assignment { id version status }",
+            json!({"assignmentId": waiting, "input": {"size": "M"}}),
+            json!({"input": {"size": "L"}}),
+        ),
+    ]
+}
+
+async fn every_mutation_has_one_effect_under_a_key(app: App) {
+    let (shop, placed) = stock(&app, 12).await;
+    let other = app.second_node().await.client(shop.key.secret().expect("a secret"));
+    for call in calls(&shop, &placed).await {
+        let first = call.run(&shop.key, &call.input, "k").await.done();
+        let told = app.events().await;
+        for client in [&shop.key, &other] {
+            let again = call.run(client, &call.input, "k").await.done();
+            assert_eq!(again.data(), first.data(), "{}", call.mutation);
+        }
+        assert_eq!(app.events().await, told, "{}", call.mutation);
+    }
+    app.assert_sound().await;
+}
+
+async fn other_input_under_a_key_is_refused(app: App) {
+    let (shop, placed) = stock(&app, 12).await;
+    for call in calls(&shop, &placed).await {
+        call.run(&shop.key, &call.input, "k").await.done();
+        let told = app.events().await;
+        let refused = call.run(&shop.key, &call.other, "k").await;
+        assert_eq!(refused.refusal(), Some("IDEMPOTENCY_KEY_REUSED"), "{}", call.mutation);
+        assert_eq!(refused.at("/userErrors/0/field"), &json!(["idempotencyKey"]));
+        assert_eq!(app.events().await, told, "{}", call.mutation);
+    }
+    app.assert_sound().await;
+}
+
+async fn requests_at_once_under_a_key_have_one_effect(app: App) {
+    let (shop, placed) = stock(&app, 12).await;
+    let nodes = [shop.key.clone(), app.second_node().await.client(shop.key.secret().expect("a secret"))];
+    let mut told = Vec::new();
+    for call in calls(&shop, &placed).await {
+        let before = app.events().await;
+        let answers = join_all(nodes.iter().cycle().take(6).map(|client| call.run(client, &call.input, "k"))).await;
+        let answers: Vec<Answer> = answers.into_iter().map(Answer::done).collect();
+        let first = answers.first().expect("an answer");
+        assert!(answers.iter().all(|answer| answer.data() == first.data()), "{}: {answers:#?}", call.mutation);
+        told.push((call.mutation, app.events().await - before));
+    }
+    let expected = [
+        ("placeOrder", 1),
+        ("redeemCode", 2),
+        ("assignEntitlement", 2),
+        ("assignEntitlements", 4),
+        ("extendReservation", 1),
+        ("confirmReservation", 3),
+        ("releaseReservation", 1),
+        ("reserveEntitlement", 1),
+        ("submitAssignmentInput", 1),
+    ];
+    assert_eq!(told, expected, "events of one effect");
+    app.assert_sound().await;
+}
+
+async fn a_key_belongs_to_one_mutation(app: App) {
+    let (shop, placed) = stock(&app, 12).await;
+    for call in calls(&shop, &placed).await {
+        call.run(&shop.key, &call.input, "the same for all").await.done();
+    }
+}
+
+async fn a_key_belongs_to_whoever_used_it(app: App) {
+    let (alpha, placed) = stock(&app, 2).await;
+    let beta = Shop::open(&app, "Beta").await;
+    let customer = app.key("CUSTOMER", json!({"partnerId": alpha.partner, "accountReference": "cy"})).await;
+    let [first, second] = &*placed.codes else { panic!("two codes") };
+    let redeem = async |client: &Client, code: &str, account: &str| {
+        let account = json!({"externalReference": account});
+        let input = json!({"code": code, "account": account, "idempotencyKey": "k"});
+        client.mutate("redeemCode", "assignment { id }", input).await
+    };
+    let mine = redeem(&alpha.key, first, "ann").await.done();
+    let theirs = redeem(&beta.key, second, "ann").await.done();
+    assert_ne!(mine.at("/assignment/id"), theirs.at("/assignment/id"));
+    assert_eq!(redeem(&customer, first, "cy").await.refusal(), Some("ALREADY_REDEEMED"), "not what Alpha was answered");
+    assert_eq!(redeem(&app.admin(), first, "ann").await.refusal(), Some("ALREADY_REDEEMED"));
+    app.assert_sound().await;
+}
+
+async fn a_key_is_shared_by_the_keys_of_a_partner(app: App) {
+    let (shop, placed) = stock(&app, 12).await;
+    let colleague = app.key("PARTNER", json!({"partnerId": shop.partner})).await;
+    for call in calls(&shop, &placed).await {
+        let first = call.run(&shop.key, &call.input, "k").await.done();
+        let again = call.run(&colleague, &call.input, "k").await.done();
+        assert_eq!(again.data(), first.data(), "{}", call.mutation);
+    }
+}
+
+async fn a_refusal_is_not_remembered(app: App) {
+    let (shop, placed) = stock(&app, 1).await;
+    let unit = placed.units.first().expect("a unit");
+    let hold = reserve(&shop, unit).await;
+    let account = json!({"externalReference": "bo"});
+    let redeem = async || {
+        let input = json!({"code": placed.codes.first(), "account": account, "idempotencyKey": "k"});
+        shop.key.mutate("redeemCode", "assignment { id }", input).await
+    };
+    for _ in 0..2 {
+        assert_eq!(redeem().await.refusal(), Some("RESERVED_BY_OTHER"));
+    }
+    shop.key.mutate("releaseReservation", "reservation { id }", json!({"reservationId": hold})).await.done();
+    redeem().await.done();
+    let query = "query ($id: ID!) { entitlement(id: $id) { redemptionAttempts { outcome } } }";
+    let attempts = shop.key.query(query, json!({"id": unit})).await;
+    assert_eq!(attempts.list("/entitlement/redemptionAttempts").len(), 3, "each try was one");
+    app.assert_sound().await;
+}
+
+async fn a_repeat_shows_the_codes_again(app: App) {
+    let (shop, _) = stock(&app, 1).await;
+    let input = json!({
+        "channelId": shop.channel, "externalReference": "o-2", "lines": [{"sku": "P", "quantity": 3}], "idempotencyKey": "k",
+    });
+    let selection = "activationCodes { code activationCode { id } }";
+    let first = shop.key.mutate("placeOrder", selection, input.clone()).await.done();
+    assert_eq!(first.list("/activationCodes").len(), 3);
+    let used = first.text("/activationCodes/0/code");
+    assert_eq!(shop.key.mutate("placeOrder", selection, input.clone()).await.done().data(), first.data());
+    shop.redeem(&used, "ann").await.data();
+    let later = shop.key.mutate("placeOrder", selection, input).await.done();
+    assert_eq!(later.list("/activationCodes").len(), 2, "a redeemed one can no longer be shown");
+}
+
+async fn a_repeated_answer_is_as_of_now(app: App) {
+    let (shop, placed) = stock(&app, 1).await;
+    let input =
+        json!({"entitlementId": placed.units.first(), "account": {"externalReference": "ann"}, "idempotencyKey": "k"});
+    let selection = "assignment { id status }";
+    let first = shop.key.mutate("assignEntitlement", selection, input.clone()).await.done();
+    assert_eq!(first.at("/assignment/status"), "AWAITING_INPUT");
+    let given = json!({"assignmentId": first.at("/assignment/id"), "input": {"seat": "4a"}});
+    shop.key.mutate("submitAssignmentInput", "assignment { id }", given).await.done();
+    let again = shop.key.mutate("assignEntitlement", selection, input).await.done();
+    assert_eq!(again.at("/assignment/id"), first.at("/assignment/id"));
+    assert_eq!(again.at("/assignment/status"), "ACTIVE");
+}
+
+async fn a_key_s_secret_is_shown_once(app: App) {
+    let input = json!({"name": "a key", "role": "SUPPORT", "idempotencyKey": "k"});
+    let admin = app.admin();
+    let first = admin.mutate("createApiKey", "apiKey { id } secret", input.clone()).await.done();
+    let again = admin.mutate("createApiKey", "apiKey { id } secret", input).await.done();
+    assert_eq!(again.at("/apiKey/id"), first.at("/apiKey/id"));
+    assert!(first.text("/secret").starts_with("cck_"));
+    assert_eq!(again.at("/secret"), &Value::Null);
+}
+
+async fn a_key_has_a_length(app: App) {
+    let (shop, placed) = stock(&app, 1).await;
+    let unit = placed.units.first().expect("a unit");
+    let reserve = async |key: &str| {
+        let input = json!({"entitlementId": unit, "idempotencyKey": key});
+        shop.key.mutate("reserveEntitlement", "reservation { id }", input).await
+    };
+    for key in ["", &"k".repeat(256), "a\0b"] {
+        assert_eq!(reserve(key).await.refusal(), Some("INVALID_INPUT"), "{key:?}");
+    }
+    reserve(&"é".repeat(255)).await.done();
+}
