@@ -212,6 +212,7 @@ CREATE TABLE reservations (
 ) {table};
 CREATE INDEX reservations_by_entitlement ON reservations (entitlement_id, id);
 CREATE INDEX reservations_by_expiry ON reservations (expires_at) WHERE status = 'HELD';
+CREATE INDEX reservations_by_account ON reservations (account_id) WHERE status = 'HELD';
 CREATE UNIQUE INDEX reservations_one_held ON reservations (entitlement_id) WHERE status = 'HELD';
 
 CREATE TABLE assignments (

@@ -7,7 +7,10 @@ use sea_orm::{DbBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use crate::{
-    id::{ActivationCodeId, AssignmentId, ChannelId, EntitlementId, EventId, OrderLineId, RecordId, ReservationId},
+    id::{
+        ActivationCodeId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, OrderId, OrderLineId, RecordId,
+        ReservationId,
+    },
     store::{self, Db},
 };
 
@@ -189,7 +192,21 @@ pub const CHECKS: &[Check] = &[
                 FROM events e JOIN {places} p ON p.event_id = e.id \
                 WHERE e.entitlement_id IS NOT NULL AND e.entitlement_to IS NOT NULL \
               ) AS told JOIN entitlements u ON u.id = told.entitlement_id \
-              WHERE told.place = 1 AND told.entitlement_to <> u.status",
+              WHERE told.place = 1 AND told.entitlement_to <> u.status \
+              AND NOT (u.status = 'REVOKED' AND told.entitlement_to IN ('UNASSIGNED', 'RESERVED') AND EXISTS ( \
+                SELECT 1 FROM events c WHERE c.order_id = u.order_id AND c.type = 'ORDER_CANCELLED'))",
+        name: named::<EntitlementId>,
+    },
+    // An order's own event stands for all of its units that nobody has.
+    Check {
+        holds: "a unit that the journal does not name is as its order's events say",
+        sql: "SELECT u.id, 'it is ' || u.status || ' and no event says so' AS detail FROM entitlements u \
+              WHERE u.status <> 'UNASSIGNED' \
+              AND NOT EXISTS (SELECT 1 FROM events e WHERE e.entitlement_id = u.id AND e.entitlement_to IS NOT NULL) \
+              AND NOT (u.status = 'ACTIVE' AND EXISTS ( \
+                SELECT 1 FROM assignments s WHERE s.entitlement_id = u.id AND s.method = 'IMPORT')) \
+              AND NOT (u.status = 'REVOKED' AND EXISTS ( \
+                SELECT 1 FROM events c WHERE c.order_id = u.order_id AND c.type = 'ORDER_CANCELLED'))",
         name: named::<EntitlementId>,
     },
     Check {
@@ -214,6 +231,14 @@ pub const CHECKS: &[Check] = &[
         name: named::<AssignmentId>,
     },
     Check {
+        holds: "an assignment that the journal does not name was imported",
+        sql: "SELECT s.id, 'it is ' || s.status || ' and no event says so' AS detail FROM assignments s \
+              WHERE NOT (s.method = 'IMPORT' AND s.status = 'ACTIVE') AND NOT EXISTS ( \
+                SELECT 1 FROM events e WHERE e.entitlement_id = s.entitlement_id AND e.assignment_id = s.id \
+                AND e.type LIKE 'ASSIGNMENT%')",
+        name: named::<AssignmentId>,
+    },
+    Check {
         holds: "a reservation's state is what the journal says last",
         sql: "SELECT r.id, 'it is ' || r.status || ' and the journal says ' || told.to_status AS detail FROM ( \
                 SELECT e.reservation_id, e.to_status, \
@@ -223,5 +248,29 @@ pub const CHECKS: &[Check] = &[
               ) AS told JOIN reservations r ON r.id = told.reservation_id \
               WHERE told.place = 1 AND told.to_status <> r.status",
         name: named::<ReservationId>,
+    },
+    Check {
+        holds: "an order's status is what the journal says last",
+        sql: "SELECT o.id, 'it is ' || o.status || ' and the journal says ' || coalesce(told.to_status, 'nothing') AS detail \
+              FROM orders o LEFT JOIN ( \
+                SELECT e.order_id, e.to_status, \
+                  row_number() OVER (PARTITION BY e.order_id ORDER BY p.position DESC) AS place \
+                FROM events e JOIN {places} p ON p.event_id = e.id \
+                WHERE e.type LIKE 'ORDER%' \
+              ) AS told ON told.order_id = o.id AND told.place = 1 \
+              WHERE told.to_status IS NULL OR told.to_status <> o.status",
+        name: named::<OrderId>,
+    },
+    Check {
+        holds: "an exception's status is what the journal says last",
+        sql: "SELECT x.id, 'it is ' || x.status || ' and the journal says ' || coalesce(told.to_status, 'nothing') AS detail \
+              FROM fulfillment_exceptions x LEFT JOIN ( \
+                SELECT e.exception_id, e.to_status, \
+                  row_number() OVER (PARTITION BY e.exception_id ORDER BY p.position DESC) AS place \
+                FROM events e JOIN {places} p ON p.event_id = e.id \
+                WHERE e.exception_id IS NOT NULL AND e.type LIKE 'EXCEPTION%' \
+              ) AS told ON told.exception_id = x.id AND told.place = 1 \
+              WHERE told.to_status IS NULL OR told.to_status <> x.status",
+        name: named::<ExceptionId>,
     },
 ];

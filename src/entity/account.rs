@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 
-use super::scope::{Arms, Scope, Scoped, among};
+use super::{
+    assignment,
+    scope::{Arms, Scope, Scoped, through},
+};
 use crate::id::{AccountId, PartnerId};
 
 #[sea_orm::model]
@@ -27,9 +30,11 @@ impl ActiveModelBehavior for ActiveModel {}
 impl Scoped for Entity {
     fn arms(scope: &Scope) -> Arms {
         match scope {
-            Scope::All | Scope::Provisioner { subtree: None } => Arms::All,
+            Scope::All => Arms::All,
             Scope::Partner { namespace, .. } => Arms::Any(vec![COLUMN.partner_id.eq(*namespace)]),
-            Scope::Provisioner { subtree: Some(subtree) } => Arms::Any(vec![among(Column::PartnerId, subtree)]),
+            Scope::Provisioner { .. } => {
+                through::<assignment::Entity>(scope, assignment::Column::AccountId, Column::Id)
+            }
             Scope::Customer { account, .. } => Arms::Any(vec![COLUMN.id.eq(*account)]),
         }
     }

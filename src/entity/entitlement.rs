@@ -9,6 +9,7 @@ use sea_orm::{QuerySelect, QueryTrait, entity::prelude::*, sea_query::ExprTrait}
 use super::{
     assignment,
     kind::EntitlementStatus,
+    reservation,
     scope::{Arms, Scope, Scoped, among},
 };
 use crate::id::{AccountId, ChannelId, EntitlementId, OrderId, OrderLineId, PartnerId, ProductId};
@@ -60,9 +61,11 @@ impl Scoped for Entity {
                 let of_unit = assignment::Column::EntitlementId.into_expr().eq(Expr::col((Self, Column::Id)));
                 Arms::Any(vec![Expr::exists(row.filter(of_unit).into_query())])
             }
-            Scope::Customer { account, .. } => {
-                Arms::Any(vec![COLUMN.buyer_account_id.eq(*account), COLUMN.holder_account_id.eq(*account)])
-            }
+            Scope::Customer { account, .. } => Arms::Any(vec![
+                COLUMN.buyer_account_id.eq(*account),
+                COLUMN.holder_account_id.eq(*account),
+                Expr::col((Self, Column::Id)).in_subquery(reservation::held_for(*account)),
+            ]),
         }
     }
 }

@@ -56,6 +56,9 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// How the types of events about assignments begin: those that a provisioner is told of.
+const ASSIGNMENTS: &str = "ASSIGNMENT_";
+
 impl Model {
     /// Whether `scope` may see it: the same rule as [`Scoped::arms`], for an event in memory.
     pub fn visible_to(&self, scope: &Scope) -> bool {
@@ -67,7 +70,7 @@ impl Model {
             }
             Scope::Provisioner { subtree } => {
                 self.external
-                    && self.assignment_id.is_some()
+                    && self.kind.to_string().starts_with(ASSIGNMENTS)
                     && subtree.as_ref().is_none_or(|own| self.partner_id.is_some_and(|id| own.contains(&id)))
             }
             Scope::Customer { account, .. } => {
@@ -86,7 +89,7 @@ impl Scoped for Entity {
                 Arms::Any(vec![among(Column::PartnerId, subtree), COLUMN.account_partner_id.eq(*namespace)])
             }
             Scope::Provisioner { subtree } => {
-                let external = COLUMN.external.eq(true).and(COLUMN.assignment_id.is_not_null());
+                let external = COLUMN.external.eq(true).and(Column::Kind.starts_with(ASSIGNMENTS));
                 Arms::Any(vec![match subtree {
                     None => external,
                     Some(subtree) => external.and(among(Column::PartnerId, subtree)),

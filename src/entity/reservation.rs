@@ -1,7 +1,7 @@
 //! Reservations: a unit held for somebody for a while.
 
 use chrono::{DateTime, Utc};
-use sea_orm::entity::prelude::*;
+use sea_orm::{QuerySelect, QueryTrait, entity::prelude::*, sea_query::SelectStatement};
 
 use super::{
     entitlement,
@@ -35,6 +35,12 @@ impl Model {
     pub fn holds(&self, now: DateTime<Utc>) -> bool {
         self.status == ReservationStatus::Held && now < self.expires_at
     }
+}
+
+/// The units that are held for an account.
+pub fn held_for(account: AccountId) -> SelectStatement {
+    let held = Entity::find().filter(COLUMN.account_id.eq(account)).filter(COLUMN.status.eq(ReservationStatus::Held));
+    held.select_only().column(Column::EntitlementId).into_query()
 }
 
 impl Scoped for Entity {

@@ -38,9 +38,9 @@ impl Scope {
     /// Whether an account of the namespace `partner`, with this id, is the caller's to know.
     pub fn knows(&self, account: AccountId, partner: PartnerId) -> bool {
         match self {
-            Self::All | Self::Provisioner { subtree: None } => true,
+            // A provisioner sees no assignment but those it may work on.
+            Self::All | Self::Provisioner { .. } => true,
             Self::Partner { namespace, .. } => *namespace == partner,
-            Self::Provisioner { subtree: Some(subtree) } => subtree.contains(&partner),
             Self::Customer { account: own, .. } => *own == account,
         }
     }
@@ -95,7 +95,9 @@ pub fn through<P: Scoped>(scope: &Scope, parent: P::Column, child: impl ColumnTr
 /// both engines keep their plans. No value matches no row.
 pub fn among<V: Into<Value> + Clone>(column: impl IntoColumnRef, values: &[V]) -> SimpleExpr {
     let Some(last) = values.last() else { return Expr::cust("1 = 0") };
-    let padding = values.len().next_power_of_two() - values.len();
+    // A list so long that its padding could be too much for a statement is rare enough to have a text of its own.
+    let padded = if values.len() > 8_192 { values.len() } else { values.len().next_power_of_two() };
+    let padding = padded - values.len();
     let list = values.iter().chain(std::iter::repeat_n(last, padding)).cloned().map(Into::into);
     Expr::col(column).is_in(list.collect::<Vec<Value>>())
 }

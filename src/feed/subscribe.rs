@@ -11,6 +11,8 @@ use futures_util::Stream;
 use super::{Cursor, Feed, Filter};
 use crate::store::journal::Entry;
 
+/// How long to wait for a journal that is behind its head.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 /// Entries taken at a time, when most are wanted and wait for the consumer.
 const FEWEST: u32 = 64;
 /// Entries taken at a time, when hardly any are.
@@ -118,6 +120,10 @@ impl Scan {
         // Few at a time while they are wanted, for they stay in memory until the consumer has had them; many while they are not, for a
         // long backfill is mostly that.
         self.limit = if wanted.len() * 8 < looked_at { MOST.min(self.limit * 2) } else { FEWEST };
+        if looked_at == 0 {
+            // A head that is ahead of the journal: the database was set back under a service that runs.
+            tokio::time::sleep(PAUSE).await;
+        }
         if wanted.is_empty() {
             // Neighbours on this thread come first: a batch from the ring never waits for anything.
             tokio::task::yield_now().await;

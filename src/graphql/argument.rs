@@ -24,6 +24,11 @@ pub fn optional<T: RecordId>(text: Option<&ID>, argument: &str) -> Result<Option
     text.map(|text| id(text, argument)).transpose()
 }
 
+/// Text that is looked up. What no record can have (PostgreSQL stores no NUL) becomes what none has: nothing at all.
+pub fn text(text: String) -> String {
+    if text.contains('\0') { String::new() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

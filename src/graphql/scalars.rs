@@ -4,7 +4,7 @@
 //! microseconds, which is what both engines store: what was sent compares equal to what is read.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{SecondsFormat, SubsecRound, Utc};
+use chrono::{Datelike, SecondsFormat, Utc};
 use serde_json::Value as JsonValue;
 
 use crate::entity::money::Amount;
@@ -20,7 +20,10 @@ impl ScalarType for DateTime {
         let wanted = "expected a moment as RFC 3339 text with an offset, as 2026-11-22T08:30:00Z";
         let Value::String(text) = value else { return Err(InputValueError::custom(wanted)) };
         let moment = chrono::DateTime::parse_from_rfc3339(&text).map_err(|_| InputValueError::custom(wanted))?;
-        Ok(Self(moment.with_timezone(&Utc).trunc_subsecs(6)))
+        // Through a count of microseconds, in which a leap second is the first of the next minute.
+        let moment = chrono::DateTime::from_timestamp_micros(moment.timestamp_micros());
+        let moment = moment.filter(|moment| (1..=9999).contains(&moment.year()));
+        moment.map(Self).ok_or_else(|| InputValueError::custom(wanted))
     }
 
     fn to_value(&self) -> Value {

@@ -23,8 +23,8 @@ use crate::{
     store::Db,
 };
 
-/// More keys than a query within the limits can ask for at once: a level is one statement.
-const LARGEST_BATCH: usize = 1_000_000;
+/// Keys of a statement, which has at most 32,766 values on SQLite: a level is one statement, unless it is a very wide one.
+const LARGEST_BATCH: usize = 8_192;
 
 /// One request, or one subscription.
 pub struct Session {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use uuid::Uuid;
 
-pub use self::sequence::{CHANNEL, Entry, Head};
+pub use self::sequence::{BATCH, CHANNEL, Entry, Head};
 use super::{Error, Tx};
 use crate::{
     entity::{

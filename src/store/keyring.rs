@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -82,14 +82,10 @@ impl Keyring {
     /// Reads the keys at `path`, or makes them where neither file nor database has any yet, and holds them against the database.
     pub async fn open(db: &Db, path: &Path) -> Result<Self, KeyringError> {
         let used = used_keys(db).await?;
-        let file = match fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|cause| KeyringError::Malformed { path: path.to_owned(), cause: cause.to_string() })?,
-            Err(cause) if cause.kind() == ErrorKind::NotFound => match used.first() {
-                Some(id) => return Err(KeyringError::Lacks { path: path.to_owned(), id: id.clone() }),
-                None => create(path)?,
-            },
-            Err(cause) => return Err(KeyringError::Unreadable { path: path.to_owned(), cause }),
+        let file = match (read(path)?, used.first()) {
+            (Some(file), _) => file,
+            (None, Some(id)) => return Err(KeyringError::Lacks { path: path.to_owned(), id: id.clone() }),
+            (None, None) => create(path)?,
         };
         let used = if used.is_empty() { record(db, &file).await? } else { used };
         Self::from_file(&file, &used, path)
@@ -214,6 +210,28 @@ async fn record(db: &Db, file: &File) -> Result<Vec<String>, Error> {
     used_keys(db).await
 }
 
+/// The keys at `path`; none where there is no file yet, or one that nobody has written to.
+fn read(path: &Path) -> Result<Option<File>, KeyringError> {
+    let unreadable = |cause| KeyringError::Unreadable { path: path.to_owned(), cause };
+    let mut file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(unreadable(cause)),
+    };
+    // Whoever is writing it has it locked. Where there are no locks, a short file is written in one go.
+    let _ = file.lock_shared();
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(unreadable)?;
+    if text.is_empty() { Ok(None) } else { parse(path, &text).map(Some) }
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<File, KeyringError> {
+    let malformed = |cause: String| KeyringError::Malformed { path: path.to_owned(), cause };
+    let file: File = serde_json::from_slice(text).map_err(|cause| malformed(cause.to_string()))?;
+    if file.code_keys.is_empty() { Err(malformed("it has no code key".to_owned())) } else { Ok(file) }
+}
+
+/// Makes new keys, or reads those that another process has made at the same time.
 fn create(path: &Path) -> Result<File, KeyringError> {
     let uncreatable = |cause| KeyringError::Uncreatable { path: path.to_owned(), cause };
     let random = || -> Result<[u8; 32], KeyringError> {
@@ -227,19 +245,31 @@ fn create(path: &Path) -> Result<File, KeyringError> {
         digest_key: URL_SAFE_NO_PAD.encode(random()?),
         code_keys: vec![StoredKey { id: name, secret: URL_SAFE_NO_PAD.encode(random()?) }],
     };
-    let text = serde_json::to_vec_pretty(&file).map_err(|cause| uncreatable(cause.into()))?;
-    write_private(path, &text).map_err(uncreatable)?;
-    Ok(file)
+    let mut text = serde_json::to_vec_pretty(&file).map_err(|cause| uncreatable(cause.into()))?;
+    text.push(b'\n');
+    match write_private(path, &text).map_err(uncreatable)? {
+        None => Ok(file),
+        Some(theirs) => parse(path, &theirs),
+    }
 }
 
-/// Writes a new file that its owner alone may read, and makes sure of it before anything depends on it.
-fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
+/// Writes a new file that its owner alone may read, and makes sure of it before anything depends on it; what another process has written
+/// to it first, if so.
+fn write_private(path: &Path, text: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
+    let _ = file.lock();
+    let mut theirs = Vec::new();
+    if file.read_to_end(&mut theirs)? > 0 {
+        return Ok(Some(theirs));
+    }
+    // One that was there, empty, may be open to others.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     file.write_all(text)?;
-    file.write_all(b"\n")?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(None)
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Db, Error};
+use crate::store::{Db, Error, journal::BATCH};
 
 /// How often to look for events of nodes that went away before they had numbered them.
 const POLL: Duration = Duration::from_millis(250);
@@ -24,8 +24,6 @@ const TURN: Duration = Duration::from_millis(5);
 const MOST: Duration = Duration::from_secs(1);
 /// How long the last numbering may take once the service is to end.
 const LAST: Duration = Duration::from_secs(4);
-/// Events that [`Db::sequence`] numbers at a time: fewer, and none were left that had been committed before.
-const BATCH: u64 = 5_000;
 /// The shortest time between two foldings of the tallies.
 const FOLD: Duration = Duration::from_secs(1);
 /// How often to fold what other nodes may have left.

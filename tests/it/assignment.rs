@@ -148,7 +148,7 @@ async fn a_redemption_and_an_assignment_at_once_do_not_both_happen(app: App) {
 
 async fn a_unit_past_its_end_is_not_given(app: App) {
     let (shop, placed) = stock(&app, json!({"validForDays": 1}), 1).await;
-    app.clock.advance(Duration::from_secs(86_400));
+    app.clock.advance(Duration::from_hours(24));
     let late = assign(&shop.key, unit(&placed), "ann", json!({})).await;
     assert_eq!(late.refusal(), Some("INVALID_STATE"));
     assert!(late.text("/userErrors/0/message").contains("EXPIRED"), "no sweep has run");
@@ -253,7 +253,7 @@ async fn what_is_held_or_over_is_not_given(app: App) {
     let answer = assign_many(&shop.key, line(&placed), &["bo"]).await.done();
     assert_eq!(each(&answer, "/entitlement/id"), std::slice::from_ref(free));
     let late = shop.place("o-2", json!([{"sku": "P"}])).await;
-    app.clock.advance(Duration::from_secs(86_400));
+    app.clock.advance(Duration::from_hours(24));
     assert_eq!(assign_many(&shop.key, line(&late), &["bo"]).await.refusal(), Some("INSUFFICIENT_AVAILABLE"));
     app.assert_sound().await;
 }

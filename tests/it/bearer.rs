@@ -88,7 +88,7 @@ async fn a_check_says_why_a_code_would_not(app: App) {
     assert_eq!(reason(&shop.key, redeemed, "ann").await, None, "it was redeemed for this very account");
     assert_eq!(reason(&shop.key, redeemed, "bo").await.as_deref(), Some("ALREADY_REDEEMED"));
     assert_eq!(reason(&shop.key, revoked, "ann").await.as_deref(), Some("CODE_REVOKED"));
-    app.clock.advance(Duration::from_secs(86_400));
+    app.clock.advance(Duration::from_hours(24));
     assert_eq!(reason(&shop.key, code(&lapsed), "ann").await.as_deref(), Some("CODE_EXPIRED"), "no sweep has run");
     for wrong in [Code::random().expect("randomness").reveal().as_str(), "MISTYPED"] {
         let answer = ask(&shop.key, wrong, "ann").await;
@@ -106,7 +106,7 @@ async fn a_check_knows_for_whom_a_unit_is_held(app: App) {
         assert_eq!(answer.at("/redemptionCheck/reason"), "RESERVED_BY_OTHER");
         assert_eq!(answer.at("/redemptionCheck/retryable"), true);
     }
-    app.clock.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_mins(10));
     assert_eq!(reason(&shop.key, code(&placed), "bo").await, None, "the hold is over");
 }
 

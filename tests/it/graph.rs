@@ -21,6 +21,7 @@ pub fn tests() -> Vec<Test> {
         statistics_follow_every_unit,
         statistics_of_a_partner_are_those_of_its_subtree,
         an_order_s_fulfilment_follows_its_units,
+        an_order_s_total_needs_a_price_on_every_line,
         an_order_takes_one_statement_a_level,
         a_page_of_orders_takes_as_many_statements_as_one,
         statistics_of_many_orders_take_one_statement,
@@ -248,6 +249,28 @@ async fn an_order_s_fulfilment_follows_its_units(app: App) {
     assert_eq!(seen, ["UNFULFILLED", "PARTIALLY_FULFILLED", "FULFILLED"]);
 }
 
+async fn an_order_s_total_needs_a_price_on_every_line(app: App) {
+    let shop = shop_with_products(&app).await;
+    let priced = json!({"sku": "NOW", "quantity": 3, "unitPrice": "19.90"});
+    let cases = [
+        (
+            "whole",
+            json!([priced, {"sku": "LATER", "unitPrice": "0.005"}]),
+            json!({"amount": "59.705", "currencyCode": "GBP"}),
+        ),
+        ("free", json!([{"sku": "NOW", "unitPrice": "0"}]), json!({"amount": "0", "currencyCode": "GBP"})),
+        ("half", json!([priced, {"sku": "LATER"}]), Value::Null),
+        ("none", json!([{"sku": "NOW"}]), Value::Null),
+    ];
+    for (reference, lines, expected) in cases {
+        let placed = shop.place_with(reference, lines, json!({"currencyCode": "GBP"})).await;
+        let query =
+            "query ($id: ID!) { order(id: $id) { total { amount currencyCode } lines { unitPrice { amount } } } }";
+        let answer = shop.key.query(query, json!({"id": placed.order})).await;
+        assert_eq!(answer.at("/order/total"), &expected, "{reference}");
+    }
+}
+
 const ORDER_GRAPH: &str = "query ($id: ID!) { order(id: $id) {
     externalReference channel { name } lines { quantity product { sku name } entitlements(first: 5) { nodes {
         id status expiresAt activationCode { lastFour status } assignments { status account { externalReference } }
@@ -266,7 +289,7 @@ async fn an_order_takes_one_statement_a_level(app: App) {
         assert_eq!(answer.list("/order/lines").len(), line_count);
         let last = answer.at(&format!("/order/lines/{}/entitlements/nodes/2/assignments/0/account", line_count - 1));
         assert_eq!(last, &json!({"externalReference": format!("holder-{}", line_count - 1)}));
-        let statements = fewest_statements(&app, &shop.key, ORDER_GRAPH, &variables).await;
+        let statements = fewest_statements(&app, &shop.key, ORDER_GRAPH, &variables, ORDER_GRAPH_LEVELS).await;
         assert!(statements <= ORDER_GRAPH_LEVELS, "{line_count} lines took {statements} statements");
     }
 }
@@ -282,10 +305,10 @@ async fn a_page_of_orders_takes_as_many_statements_as_one(app: App) {
         } entitlements(first: 2) { totalCount nodes { id } } timeline(first: 2) { nodes { type } }
     } } }";
     assert_eq!(shop.key.query(query, json!({})).await.list("/orders/nodes").len(), 5);
-    let statements = fewest_statements(&app, &shop.key, query, &json!({})).await;
+    let statements = fewest_statements(&app, &shop.key, query, &json!({}), 15).await;
     // Orders, channels, partners, fulfilment, lines, products, policies, units, codes, holds, assignments, accounts, units, their number,
-    // timelines; and waiting for what was just written to find its place in the journal, which is a statement for each that waits.
-    assert!(statements <= 15 + 5, "{statements} statements");
+    // timelines.
+    assert!(statements <= 15, "{statements} statements");
 }
 
 async fn statistics_of_many_orders_take_one_statement(app: App) {
@@ -297,7 +320,7 @@ async fn statistics_of_many_orders_take_one_statement(app: App) {
     let answer = shop.key.query(query, json!({})).await;
     assert_eq!(answer.list("/orders/nodes").len(), 10);
     assert_eq!(answer.at("/orders/nodes/9/statistics"), &json!({"ordered": 2, "unassigned": 2}));
-    let statements = fewest_statements(&app, &shop.key, query, &json!({})).await;
+    let statements = fewest_statements(&app, &shop.key, query, &json!({}), 2).await;
     assert!(statements <= 2, "{statements} statements");
 }
 
@@ -310,7 +333,7 @@ async fn the_way_back_takes_one_statement_a_level(app: App) {
         account { assignments(first: 3) { nodes { id } } } entitlement { orderLine { order { channel { partner { name } } } } }
     } } }";
     assert_eq!(shop.key.query(query, json!({})).await.list("/assignments/nodes").len(), 20);
-    let statements = fewest_statements(&app, &shop.key, query, &json!({})).await;
+    let statements = fewest_statements(&app, &shop.key, query, &json!({}), 8).await;
     // Assignments, accounts, theirs, units, lines, orders, channels, partners.
     assert!(statements <= 8, "{statements} statements");
 }
@@ -322,9 +345,10 @@ async fn a_total_is_counted_once_for_all_parents(app: App) {
     let without = "query ($id: ID!) { order(id: $id) { lines { entitlements(first: 1) { nodes { id } } } } }";
     let variables = json!({"id": placed.order});
     assert_eq!(shop.key.query(with, variables.clone()).await.at("/order/lines/9/entitlements/totalCount"), 3);
-    let without = fewest_statements(&app, &shop.key, without, &variables).await;
-    let with = fewest_statements(&app, &shop.key, with, &variables).await;
-    assert!(without <= 3 && with == without + 1, "{without} without, {with} with the total");
+    let without = fewest_statements(&app, &shop.key, without, &variables, 3).await;
+    let with = fewest_statements(&app, &shop.key, with, &variables, 4).await;
+    // The order, its lines, their units; and how many of those there are.
+    assert_eq!((without, with), (3, 4));
 }
 
 async fn a_failed_field_that_may_be_null_is_null(app: App) {
@@ -470,12 +494,16 @@ async fn large_order(shop: &Shop, reference: &str, lines: usize) -> Placed {
     shop.place(reference, Value::from(lines)).await
 }
 
-async fn fewest_statements(app: &App, client: &Client, query: &str, variables: &Value) -> u64 {
+/// How many statements the query takes, once one of several runs has taken `enough` or fewer; else the fewest of them.
+async fn fewest_statements(app: &App, client: &Client, query: &str, variables: &Value, enough: u64) -> u64 {
     let mut fewest = u64::MAX;
     for _ in 0..40 {
         app.statements();
         client.query(query, variables.clone()).await.data();
         fewest = fewest.min(app.statements());
+        if fewest <= enough {
+            break;
+        }
     }
     fewest
 }

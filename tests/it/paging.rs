@@ -38,7 +38,8 @@ struct List {
     pointer: String,
 }
 
-const SELECTION: &str = "edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
+const SELECTION: &str =
+    "edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
 
 impl List {
     /// A list at the root, by the arguments that it has beside those of a page.
@@ -63,7 +64,8 @@ impl List {
     async fn walk(&self, client: &Client, size: usize, forward: bool) -> Vec<String> {
         let (mut ids, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let from = cursor.as_ref().map(|cursor| format!(r#"{}: "{cursor}""#, if forward { "after" } else { "before" }));
+            let from =
+                cursor.as_ref().map(|cursor| format!(r#"{}: "{cursor}""#, if forward { "after" } else { "before" }));
             let arguments = format!("{}: {size} {}", if forward { "first" } else { "last" }, from.unwrap_or_default());
             let page = self.page(client, &arguments).await;
             let (more, came_from) =
@@ -109,10 +111,12 @@ struct Page {
 
 impl Page {
     fn of(answer: &Answer, pointer: &str) -> Self {
-        let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
+        let text =
+            |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
         let edges = answer.list(&format!("{pointer}/edges"));
         let ids: Vec<String> = edges.iter().map(|edge| text(edge, "/node/id")).collect();
-        let nodes: Vec<String> = answer.list(&format!("{pointer}/nodes")).iter().map(|node| text(node, "/id")).collect();
+        let nodes: Vec<String> =
+            answer.list(&format!("{pointer}/nodes")).iter().map(|node| text(node, "/id")).collect();
         assert_eq!(ids, nodes, "edges and nodes are the same");
         let cursors: Vec<String> = edges.iter().map(|edge| text(edge, "/cursor")).collect();
         let info = |name: &str| answer.at(&format!("{pointer}/pageInfo/{name}"));
@@ -198,7 +202,10 @@ async fn units_are_walked_both_ways_under_every_filter(app: App) {
         (format!(r#"accountId: "{account}""#), &active),
         (format!(r#"channelId: "{}", status: [ACTIVE]"#, shop.channel), &active),
         (format!(r#"partnerId: "{}", productId: "{of_a}""#, shop.partner), &a_units),
-        (format!(r#"productId: "{of_a}", issuedFrom: "2020-01-01T00:00:00Z", issuedTo: "2040-01-01T00:00:00Z""#), &a_units),
+        (
+            format!(r#"productId: "{of_a}", issuedFrom: "2020-01-01T00:00:00Z", issuedTo: "2040-01-01T00:00:00Z""#),
+            &a_units,
+        ),
     ];
     for (filter, expected) in filters {
         let list = List::root("entitlements", &format!("filter: {{ {filter} }}"));
@@ -221,7 +228,9 @@ async fn events_are_walked_both_ways(app: App) {
     shop.place("o-2", json!([{"sku": "A"}])).await;
     let order = format!(r#"filter: {{ orderId: "{}" }}"#, placed.order);
     let list = List::root("events", &order);
-    let all = eventually("the events", async || Some(list.page(&shop.key, "first: 100").await.ids).filter(|ids| ids.len() == 9));
+    let all = eventually("the events", async || {
+        Some(list.page(&shop.key, "first: 100").await.ids).filter(|ids| ids.len() == 9)
+    });
     let all = all.await;
     list.assert_walks(&shop.key, &all).await;
     List::of(&placed.order, "Order", "timeline", "").assert_walks(&shop.key, &all).await;
@@ -242,7 +251,8 @@ async fn an_event_s_edge_leads_into_the_subscription(app: App) {
     });
     let page = page.await;
     for (place, cursor) in page.cursors.iter().enumerate().take(4) {
-        let query = "subscription ($after: Cursor) { events(after: $after, filter: { types: [ORDER_PLACED] }) { id cursor } }";
+        let query =
+            "subscription ($after: Cursor) { events(after: $after, filter: { types: [ORDER_PLACED] }) { id cursor } }";
         let mut events = shop.key.subscribe(query, json!({"after": cursor})).await;
         let next = events.next().await;
         assert_eq!(Some(&next.text("/events/id")), page.ids.get(place + 1));
@@ -296,7 +306,8 @@ async fn units_sold_and_held_are_walked_once(app: App) {
     for number in 0..8 {
         let (seller, sold) = if number % 2 == 0 { (&alpha, &mut of_alpha) } else { (&beta, &mut of_beta) };
         let placed = seller.place(&format!("o-{number}"), json!([{"sku": "A"}])).await;
-        let (unit, code) = (placed.units.first().expect("a unit").clone(), placed.codes.first().expect("a code").clone());
+        let (unit, code) =
+            (placed.units.first().expect("a unit").clone(), placed.codes.first().expect("a code").clone());
         sold.push((unit, code));
     }
     // Alpha holds two of its own and two that Beta sold; one of Alpha's is held by Beta.
@@ -429,8 +440,7 @@ async fn a_page_of_nothing_knows_what_is_around_it(app: App) {
 
 async fn an_empty_list_has_no_ends(app: App) {
     let shop = shop_with_products(&app).await;
-    let none =
-        Page { ids: vec![], cursors: vec![], has_next: false, has_previous: false, start: None, end: None };
+    let none = Page { ids: vec![], cursors: vec![], has_next: false, has_previous: false, start: None, end: None };
     for field in ["orders", "entitlements", "assignments", "redemptionAttempts", "exceptions"] {
         for arguments in ["first: 5", "last: 5"] {
             assert_eq!(List::root(field, "").page(&shop.key, arguments).await, none, "{field}");
@@ -455,7 +465,7 @@ async fn the_total_is_counted_only_where_it_is_asked_for(app: App) {
     let shop = shop_with_products(&app).await;
     orders(&shop, 3).await;
     let mut fewest = [u64::MAX; 3];
-    for _ in 0..40 {
+    for _ in 0..15 {
         for (query, fewest) in [
             "{ orders(first: 2) { nodes { id } } }",
             "{ orders(first: 2) { totalCount nodes { id } } }",
@@ -500,8 +510,15 @@ async fn a_page_that_makes_no_sense_is_refused(app: App) {
         format!(r#"order(id: "{order}") {{ entitlements(@) {{ nodes {{ id }} }} }}"#),
     ];
     let pages = [
-        "first: -1", "last: -1", "first: 101", "last: 101", "first: 2147483647", "first: 1, last: 1",
-        r#"first: 1, after: "garbage""#, r#"last: 1, before: """#, r#"first: 1, after: "ord_x""#,
+        "first: -1",
+        "last: -1",
+        "first: 101",
+        "last: 101",
+        "first: 2147483647",
+        "first: 1, last: 1",
+        r#"first: 1, after: "garbage""#,
+        r#"last: 1, before: """#,
+        r#"first: 1, after: "ord_x""#,
     ];
     for list in &lists {
         for page in pages {
@@ -515,7 +532,10 @@ async fn a_page_that_makes_no_sense_is_refused(app: App) {
         assert_eq!(answer.code(), Some("BAD_USER_INPUT"), "{page}");
     }
     for first in [-1, 101] {
-        let query = format!(r#"{{ entitlement(id: "{}") {{ activationCodes(first: {first}) {{ id }} }} }}"#, placed.units.concat());
+        let query = format!(
+            r#"{{ entitlement(id: "{}") {{ activationCodes(first: {first}) {{ id }} }} }}"#,
+            placed.units.concat()
+        );
         assert_eq!(shop.key.query(&query, json!({})).await.code(), Some("BAD_USER_INPUT"));
     }
 }
@@ -530,7 +550,8 @@ async fn a_cursor_of_another_list_is_refused(app: App) {
         [("orders", &of_units), ("entitlements", &of_orders), ("orders", &of_journal), ("products", &of_units)]
     {
         for page in ["first: 1, after", "last: 1, before"] {
-            let answer = shop.key.query(&format!(r#"{{ {list}({page}: "{cursor}") {{ nodes {{ id }} }} }}"#), json!({})).await;
+            let answer =
+                shop.key.query(&format!(r#"{{ {list}({page}: "{cursor}") {{ nodes {{ id }} }} }}"#), json!({})).await;
             assert_eq!(answer.code(), Some("BAD_USER_INPUT"), "{list} {page}");
         }
     }
@@ -546,14 +567,19 @@ async fn an_event_s_cursor_must_be_one_of_the_journal(app: App) {
         (of_orders.as_str(), "CURSOR_INVALID"),
         ("AAAAAAAAAAAAAAAAAAAAAA", "CURSOR_EXPIRED"),
     ] {
-        let answer =
-            shop.key.query("query ($after: String) { events(after: $after) { nodes { id } } }", json!({"after": cursor})).await;
+        let answer = shop
+            .key
+            .query("query ($after: String) { events(after: $after) { nodes { id } } }", json!({"after": cursor}))
+            .await;
         assert_eq!(answer.code(), Some(code), "{cursor}");
     }
 }
 
 async fn product_id(client: &Client, sku: &str) -> String {
-    client.query("query ($sku: String!) { productBySku(sku: $sku) { id } }", json!({"sku": sku})).await.text("/productBySku/id")
+    client
+        .query("query ($sku: String!) { productBySku(sku: $sku) { id } }", json!({"sku": sku}))
+        .await
+        .text("/productBySku/id")
 }
 
 async fn total(client: &Client, field: &str, arguments: &str) -> usize {

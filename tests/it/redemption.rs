@@ -163,7 +163,7 @@ async fn a_code_is_read_however_it_is_typed(app: App) {
 async fn the_same_account_may_ask_again(app: App) {
     let (shop, placed) = stock(&app, json!({"maxPerAccount": 1}), 1).await;
     let first = redeem(&shop.key, code(&placed, 0), "ann").await.done();
-    app.clock.advance(Duration::from_secs(86_400));
+    app.clock.advance(Duration::from_hours(24));
     let again = redeem(&shop.key, code(&placed, 0), "ann").await.done();
     assert_eq!(again.data(), first.data());
     assert_eq!(told(&shop.key, &first.text("/entitlement/id")).await.len(), 2, "nothing more happened");
@@ -250,7 +250,7 @@ async fn a_redemption_by_the_holder_confirms_the_hold(app: App) {
 async fn a_lapsed_hold_is_in_nobody_s_way(app: App) {
     let (shop, placed) = stock(&app, json!({}), 1).await;
     reserve(&shop, &placed, "ann").await;
-    app.clock.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_mins(10));
     let answer = redeem(&shop.key, code(&placed, 0), "bo").await.done();
     let events = told(&shop.key, &answer.text("/entitlement/id")).await;
     let expired = json!(["RESERVATION_EXPIRED", "HELD", "EXPIRED", "RESERVED", "UNASSIGNED"]);
@@ -316,7 +316,7 @@ async fn guessing_is_slow(app: App) {
     }
     assert_eq!(attempts().await, before, "limited tries write nothing");
     redeem(&shop.key, code(&placed, 1), "bo").await.done();
-    app.clock.advance(Duration::from_secs(15 * 60));
+    app.clock.advance(Duration::from_mins(15));
     redeem(&shop.key, code(&placed, 0), "ann").await.done();
     app.assert_sound().await;
 }

@@ -166,7 +166,7 @@ async fn a_hold_keeps_the_code(app: App) {
 async fn a_hold_is_extended_up_to_the_longest(app: App) {
     let (shop, placed) = stock(&app, json!({"reservationMinutes": 10, "reservationMaxMinutes": 30})).await;
     let hold = held(&shop, &placed, "ann").await;
-    app.clock.advance(Duration::from_secs(300));
+    app.clock.advance(Duration::from_mins(5));
     let longer = extend(&shop.key, &hold, json!({"minutes": 15})).await.done();
     assert_eq!(longer.at("/reservation/expiresAt"), "2030-01-01T12:25:00Z", "counted from its present end");
     let too_long = extend(&shop.key, &hold, json!({"minutes": 6})).await;
@@ -250,7 +250,7 @@ async fn a_released_hold_frees_the_unit(app: App) {
 async fn a_hold_past_its_end_is_over(app: App) {
     let (shop, placed) = stock(&app, json!({"reservationMinutes": 10})).await;
     let hold = held(&shop, &placed, "ann").await;
-    app.clock.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_mins(10));
     let answers = [
         extend(&shop.key, &hold, json!({"minutes": 1})).await,
         confirm(&shop.key, &hold, json!({})).await,
@@ -269,7 +269,7 @@ async fn a_hold_past_its_end_is_over(app: App) {
 async fn a_lapsed_hold_is_replaced_by_another(app: App) {
     let (shop, placed) = stock(&app, json!({"reservationMinutes": 10})).await;
     let lapsed = held(&shop, &placed, "ann").await;
-    app.clock.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_mins(10));
     let hold = held(&shop, &placed, "bo").await;
     assert_ne!(hold, lapsed);
     let expected = [

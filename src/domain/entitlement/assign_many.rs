@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{DbBackend, FromQueryResult};
+use sea_orm::{DbBackend, FromQueryResult, sea_query::LockType};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,7 +16,12 @@ use super::{
     within_limit,
 };
 use crate::{
-    entity::{account, kind::RefusalCode, order_line, scope::Scoped},
+    entity::{
+        account,
+        kind::RefusalCode,
+        order_line,
+        scope::{Scoped, among},
+    },
     id::{AccountId, AssignmentId, ChannelId, EntitlementId, OrderLineId, ProductId},
     store::{self, Tx},
 };
@@ -64,6 +69,7 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
 
     visible(tx, actor, command.from).await?;
     let accounts = resolve(tx, actor, &command.accounts).await?;
+    lock(tx, &accounts).await?;
     let units = free(tx, command.from, wanted).await?;
     if units.len() < wanted {
         let message =
@@ -83,6 +89,15 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
         return Err(store::Error::Conflict("entitlements".to_owned()).into());
     }
     Ok(AssignedMany { assignment_ids })
+}
+
+/// Locks the accounts, in the order of their ids: accounts come before units everywhere, or two requests could wait for each other.
+async fn lock(tx: &Tx, accounts: &[account::Model]) -> Result<(), Error> {
+    use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+    let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+    let rows = account::Entity::find().filter(among(account::Column::Id, &ids)).order_by_asc(account::Column::Id);
+    rows.lock(LockType::NoKeyUpdate).all(tx.connection()).await?;
+    Ok(())
 }
 
 /// Refuses what would give an account more than the terms allow that its units were sold under. Accounts are locked in one order, whatever
@@ -158,7 +173,7 @@ async fn free(tx: &Tx, from: From, wanted: usize) -> Result<Vec<EntitlementId>, 
             "channel_id = $2 AND product_id = $3"
         }
     };
-    let lock = if tx.backend() == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let lock = if tx.backend() == DbBackend::Postgres { "FOR NO KEY UPDATE SKIP LOCKED" } else { "" };
     let sql = format!(
         "SELECT id FROM entitlements WHERE {source} AND status = 'UNASSIGNED' \
          AND (expires_at IS NULL OR expires_at > $1) ORDER BY id LIMIT {wanted} {lock}"

@@ -152,7 +152,8 @@ impl Claim {
             }
             Scope::Provisioner { .. } => false,
             Scope::Customer { account, .. } => {
-                self.unit.buyer_account_id == Some(*account) || self.unit.holder_account_id == Some(*account)
+                let held_for = self.hold.as_ref().and_then(|hold| hold.account_id);
+                [self.unit.buyer_account_id, self.unit.holder_account_id, held_for].contains(&Some(*account))
             }
         }
     }

@@ -4,11 +4,14 @@
 //! account are active for it since the order's date. An order that is there already is left alone; where it has gained lines they are
 //! added; where it differs in any other way it is reported, and nothing is changed.
 
-use std::collections::{BTreeMap, HashMap};
+mod compare;
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
+use self::compare::{Comparison, Stored};
 use super::{
     super::{Actor, Error, Operation},
     issue::{self, Holder, Lot},
@@ -25,7 +28,7 @@ use crate::{
         order, order_line, policy, product,
         scope::among,
     },
-    id::{OrderId, PartnerId, ProductId},
+    id::{PartnerId, ProductId},
     store::{Tx, journal},
 };
 
@@ -79,9 +82,6 @@ pub struct Imported {
     /// References of orders that differ from what is stored, and how.
     pub mismatched: Vec<(String, String)>,
 }
-
-/// What makes two lines the same.
-type Terms<'a> = (ProductId, i32, Option<Amount>, Option<&'a str>, Option<&'a str>);
 
 /// An order with the rows that are to be written for it.
 struct Wanted<'a> {
@@ -239,97 +239,6 @@ async fn accounts(tx: &Tx, command: &Import<'_>) -> Result<Accounts, Error> {
         accounts.extend(found.into_iter().map(|account| (account.external_reference.clone(), account)));
     }
     Ok(accounts)
-}
-
-/// What is stored under the references that are imported.
-struct Stored {
-    orders: HashMap<String, order::Model>,
-    lines: HashMap<OrderId, Vec<order_line::Model>>,
-}
-
-enum Comparison<'a, 's> {
-    New,
-    Same,
-    More(&'s order::Model, Vec<&'a Row>),
-    Different(&'s order::Model, String),
-}
-
-impl Stored {
-    async fn load(tx: &Tx, command: &Import<'_>) -> Result<Self, Error> {
-        let references: Vec<&str> = command.orders.iter().map(|order| order.external_reference.as_str()).collect();
-        let orders = order::Entity::find()
-            .filter(order::COLUMN.channel_id.eq(command.channel.id))
-            .filter(among(order::Column::ExternalReference, &references))
-            .all(tx.connection())
-            .await?;
-        let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
-        let found =
-            order_line::Entity::find().filter(among(order_line::Column::OrderId, &ids)).all(tx.connection()).await?;
-        let mut lines: HashMap<OrderId, Vec<order_line::Model>> = HashMap::new();
-        for line in found {
-            lines.entry(line.order_id).or_default().push(line);
-        }
-        Ok(Self { orders: orders.into_iter().map(|order| (order.external_reference.clone(), order)).collect(), lines })
-    }
-
-    fn compare<'a>(
-        &self,
-        legacy: &'a Legacy,
-        command: &Import<'_>,
-        goods: &Goods,
-        accounts: &Accounts,
-    ) -> Comparison<'a, '_> {
-        let Some(order) = self.orders.get(&legacy.external_reference) else { return Comparison::New };
-        if let Some(how) = header_difference(order, legacy, command) {
-            return Comparison::Different(order, how);
-        }
-        let names: HashMap<_, &str> = accounts.iter().map(|(name, account)| (account.id, name.as_str())).collect();
-        let mut left: BTreeMap<Terms<'_>, i64> = BTreeMap::new();
-        for line in self.lines.get(&order.id).into_iter().flatten() {
-            // An account that no row names is no name that a row could have.
-            let account = line.account_id.map(|id| names.get(&id).copied().unwrap_or("\0"));
-            let terms = (line.product_id, line.quantity, line.unit_price, account, line.resource.as_deref());
-            *left.entry(terms).or_default() += 1;
-        }
-        let mut more = Vec::new();
-        for row in &legacy.rows {
-            let product = goods.by_sku.get(&row.sku).copied();
-            let terms = product.map(|product| {
-                (product, row.quantity, row.unit_price, row.assign_to.as_deref(), row.resource.as_deref())
-            });
-            match terms.and_then(|terms| left.get_mut(&terms)).filter(|count| **count > 0) {
-                Some(count) => *count -= 1,
-                None => more.push(row),
-            }
-        }
-        let missing: i64 = left.values().sum();
-        match (missing, more.is_empty()) {
-            (0, true) => Comparison::Same,
-            (0, false) => Comparison::More(order, more),
-            _ => Comparison::Different(order, format!("{missing} of its stored lines are not in the file")),
-        }
-    }
-}
-
-fn header_difference(order: &order::Model, legacy: &Legacy, command: &Import<'_>) -> Option<String> {
-    let first = legacy.rows.first()?;
-    let differs = |what: &str| Some(format!("its {what} is not the stored one"));
-    if order.source != OrderSource::Legacy {
-        return Some("it was placed here, not imported".to_owned());
-    }
-    if first.placed_at.is_some_and(|placed_at| placed_at != order.placed_at) {
-        return differs("date");
-    }
-    if first.buyer_name != order.buyer_name {
-        return differs("buyer's name");
-    }
-    if first.buyer_email != order.buyer_email {
-        return differs("buyer's e-mail");
-    }
-    if command.currency != order.currency.as_deref() {
-        return differs("currency");
-    }
-    None
 }
 
 /// The order's total, where every row has a price and the sum can be written.

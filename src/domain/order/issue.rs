@@ -65,7 +65,9 @@ impl Lot<'_> {
     }
 
     fn expiry(&self) -> Option<DateTime<Utc>> {
-        self.policy.valid_for_days.map(|days| self.since + chrono::TimeDelta::days(days.into()))
+        // No later than what RFC 3339 can write.
+        let last = DateTime::from_timestamp(253_402_300_799, 0)?;
+        self.policy.valid_for_days.map(|days| last.min(self.since + chrono::TimeDelta::days(days.into())))
     }
 }
 

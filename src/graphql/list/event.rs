@@ -133,7 +133,7 @@ fn own(scope: &Scope) -> Condition {
             .add(place("account_partner_id").eq(*namespace)),
         Scope::Provisioner { subtree } => Condition::all()
             .add(Column::External.eq(true))
-            .add(Column::AssignmentId.is_not_null())
+            .add(Column::Kind.starts_with("ASSIGNMENT_"))
             .add_option(subtree.as_ref().map(|subtree| place("partner_id").is_in(subtree.to_vec()))),
         Scope::All | Scope::Customer { .. } => visible::<Entity>(scope),
     }

@@ -14,7 +14,7 @@ pub mod exception;
 pub mod order;
 mod sql;
 
-use std::{fmt::Debug, hash::Hash};
+use std::{collections::BTreeSet, fmt::Debug, hash::Hash};
 
 use async_graphql::ID;
 use sea_orm::{
@@ -300,7 +300,8 @@ pub async fn partners(session: &Session, id: Option<&ID>) -> Result<Option<Vec<P
     Ok(Some(session.load(SubtreeOf(partner)).await?.unwrap_or_default()))
 }
 
-/// Stored values of an enum's.
-fn stored<A, B: From<A>>(values: Option<Vec<A>>) -> Option<Vec<B>> {
-    values.map(|values| values.into_iter().map(B::from).collect())
+/// Stored values of an enum's, each once: a list that names one a thousand times is no longer for it.
+fn stored<A, B: From<A> + Ord>(values: Option<Vec<A>>) -> Option<Vec<B>> {
+    let once = |values: Vec<A>| values.into_iter().map(B::from).collect::<BTreeSet<_>>().into_iter().collect();
+    values.map(once)
 }

@@ -67,8 +67,16 @@ impl OrderFilter {
             partners: partners(session, self.partner_id.as_ref()).await?,
             product: argument::optional(self.product_id.as_ref(), "filter.productId")?,
             statuses: stored(self.status),
-            fulfillment: self.fulfillment_status,
-            email: self.buyer_email,
+            fulfillment: self.fulfillment_status.map(|statuses| {
+                let mut once = Vec::new();
+                statuses.into_iter().for_each(|status| {
+                    if !once.contains(&status) {
+                        once.push(status);
+                    }
+                });
+                once
+            }),
+            email: self.buyer_email.map(argument::text),
             from: self.placed_from.map(|moment| moment.0),
             to: self.placed_to.map(|moment| moment.0),
         })
@@ -82,9 +90,11 @@ impl Criteria {
             .add_option(self.product.map(has_line_of))
             .add_option(self.statuses.as_ref().map(|statuses| Column::Status.is_in(statuses.clone())))
             .add_option(self.fulfillment.as_ref().map(|those| fulfilled(those)))
-            .add_option(self.email.as_ref().map(|email| {
-                Func::lower(Column::BuyerEmail.into_expr()).eq(Func::lower(Expr::val(email.as_str())))
-            }))
+            .add_option(
+                self.email.as_ref().map(|email| {
+                    Func::lower(Column::BuyerEmail.into_expr()).eq(Func::lower(Expr::val(email.as_str())))
+                }),
+            )
             .add_option(self.from.map(|from| Column::PlacedAt.gte(from)))
             .add_option(self.to.map(|to| Column::PlacedAt.lt(to)))
     }

@@ -148,7 +148,7 @@ impl AssignmentMutation {
     async fn assign_entitlement(
         &self,
         ctx: &Context<'_>,
-        input: AssignEntitlementInput,
+        #[graphql(desc = "What is asked for.")] input: AssignEntitlementInput,
     ) -> Result<AssignEntitlementPayload, Fault> {
         let wanted = input.clone();
         let command = id("entitlementId", &wanted.entitlement_id).map(|entitlement_id| Assign {
@@ -169,7 +169,7 @@ impl AssignmentMutation {
     async fn assign_entitlements(
         &self,
         ctx: &Context<'_>,
-        input: AssignEntitlementsInput,
+        #[graphql(desc = "What is asked for.")] input: AssignEntitlementsInput,
     ) -> Result<AssignEntitlementsPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done =
@@ -183,7 +183,7 @@ impl AssignmentMutation {
     async fn submit_assignment_input(
         &self,
         ctx: &Context<'_>,
-        input: SubmitAssignmentInputInput,
+        #[graphql(desc = "What is asked for.")] input: SubmitAssignmentInputInput,
     ) -> Result<SubmitAssignmentInputPayload, Fault> {
         let command = id("assignmentId", &input.assignment_id).map(|assignment_id| SubmitInput {
             assignment_id,

@@ -92,7 +92,10 @@ impl PlaceOrderInput {
         let contact = |contact: ContactInput| (contact.name, contact.email);
         let input = self.clone();
         // What makes two requests the same order. When it was bought counts only where both say so.
-        let same = Self { placed_at: None, idempotency_key: None, ..self.clone() };
+        let mut same = Self { placed_at: None, idempotency_key: None, ..self.clone() };
+        for price in same.lines.iter_mut().filter_map(|line| line.unit_price.as_mut()) {
+            price.0.0 = price.0.0.normalize();
+        }
         let lines = input.lines.into_iter().map(|line| order::Line {
             sku: line.sku,
             quantity: line.quantity,
@@ -187,7 +190,11 @@ impl OrderMutation {
     /// product are coupled and whose order names `buyerAccount`, are assigned in the same call; the others are claimed later.
     ///
     /// Roles: ADMIN, PARTNER (its own channels and those below it).
-    async fn place_order(&self, ctx: &Context<'_>, input: PlaceOrderInput) -> Result<PlaceOrderPayload, Fault> {
+    async fn place_order(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: PlaceOrderInput,
+    ) -> Result<PlaceOrderPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::PlaceOrder, (&input, key), input.command(), order::place).await;
         done.map(PlaceOrderPayload)

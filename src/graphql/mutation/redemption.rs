@@ -66,7 +66,11 @@ impl RedemptionMutation {
     /// after too many in a quarter of an hour the answer is RATE_LIMITED.
     ///
     /// Roles: ADMIN, SUPPORT, PARTNER, CUSTOMER.
-    async fn redeem_code(&self, ctx: &Context<'_>, input: RedeemCodeInput) -> Result<RedeemCodePayload, Fault> {
+    async fn redeem_code(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: RedeemCodeInput,
+    ) -> Result<RedeemCodePayload, Fault> {
         let wanted = input.clone();
         let command = Redeem {
             code: wanted.code,

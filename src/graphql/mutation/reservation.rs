@@ -174,7 +174,7 @@ impl ReservationMutation {
     async fn reserve_entitlement(
         &self,
         ctx: &Context<'_>,
-        input: ReserveEntitlementInput,
+        #[graphql(desc = "What is asked for.")] input: ReserveEntitlementInput,
     ) -> Result<ReserveEntitlementPayload, Fault> {
         let wanted = input.clone();
         let command = id("entitlementId", &wanted.entitlement_id).map(|entitlement_id| Reserve {
@@ -195,7 +195,7 @@ impl ReservationMutation {
     async fn extend_reservation(
         &self,
         ctx: &Context<'_>,
-        input: ExtendReservationInput,
+        #[graphql(desc = "What is asked for.")] input: ExtendReservationInput,
     ) -> Result<ExtendReservationPayload, Fault> {
         let command = id("reservationId", &input.reservation_id).map(|reservation_id| Extend {
             reservation_id,
@@ -213,7 +213,7 @@ impl ReservationMutation {
     async fn confirm_reservation(
         &self,
         ctx: &Context<'_>,
-        input: ConfirmReservationInput,
+        #[graphql(desc = "What is asked for.")] input: ConfirmReservationInput,
     ) -> Result<ConfirmReservationPayload, Fault> {
         let wanted = input.clone();
         let command = id("reservationId", &wanted.reservation_id).map(|reservation_id| Confirm {
@@ -233,7 +233,7 @@ impl ReservationMutation {
     async fn release_reservation(
         &self,
         ctx: &Context<'_>,
-        input: ReleaseReservationInput,
+        #[graphql(desc = "What is asked for.")] input: ReleaseReservationInput,
     ) -> Result<ReleaseReservationPayload, Fault> {
         let wanted = input.clone();
         let command = id("reservationId", &wanted.reservation_id).map(|reservation_id| Release {

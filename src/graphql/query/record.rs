@@ -97,7 +97,7 @@ impl Records {
             Ok(channel) => channel,
             Err(fault) => return Some(Err(fault)),
         };
-        let named = Column::ChannelId.eq(channel).and(Column::ExternalReference.eq(external_reference));
+        let named = Column::ChannelId.eq(channel).and(Column::ExternalReference.eq(argument::text(external_reference)));
         Session::of(ctx).reader().one::<Entity>(named).await.transpose().map(|found| found.map(Order::from))
     }
 
@@ -132,7 +132,7 @@ impl Records {
     ) -> Option<Result<Account, Fault>> {
         let session = Session::of(ctx);
         match argument::optional(partner_id.as_ref(), "partnerId") {
-            Ok(partner) => by_reference(session, partner, external_reference).await.transpose(),
+            Ok(partner) => by_reference(session, partner, argument::text(external_reference)).await.transpose(),
             Err(fault) => Some(Err(fault)),
         }
     }
@@ -154,7 +154,7 @@ impl Records {
         #[graphql(desc = "The SKU; case matters.")] sku: String,
     ) -> Option<Result<Product, Fault>> {
         use entity::product::{Column, Entity};
-        let found = Session::of(ctx).reader().one::<Entity>(Column::Sku.eq(sku)).await;
+        let found = Session::of(ctx).reader().one::<Entity>(Column::Sku.eq(argument::text(sku))).await;
         found.transpose().map(|found| found.map(Product::from))
     }
 
@@ -175,7 +175,7 @@ impl Records {
         #[graphql(desc = "The whole name; case matters.")] name: String,
     ) -> Option<Result<Channel, Fault>> {
         use entity::channel::{Column, Entity};
-        let found = Session::of(ctx).reader().one::<Entity>(Column::Name.eq(name)).await;
+        let found = Session::of(ctx).reader().one::<Entity>(Column::Name.eq(argument::text(name))).await;
         found.transpose().map(|found| found.map(Channel::from))
     }
 

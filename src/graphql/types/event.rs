@@ -89,8 +89,9 @@ impl Event {
 
     /// The id of the request that did it. Null where a task did, and to customers where it was not their own side.
     async fn request_id(&self, ctx: &Context<'_>) -> Option<&String> {
-        let of_support = self.0.event.actor_partner_id.is_none();
-        self.0.event.request_id.as_ref().filter(|_| !(of_support && Session::of(ctx).is_customer()))
+        let event = &self.0.event;
+        let shown = Session::of(ctx).actor_name(&event.actor, event.actor_partner_id) == event.actor;
+        event.request_id.as_ref().filter(|_| shown)
     }
 
     /// The channel of the sale it is about.

@@ -72,7 +72,7 @@ impl Order {
         Session::of(ctx).find(self.0.buyer_account_id).await
     }
 
-    /// The sum over the lines that have a price. Null where none has.
+    /// The sum over its lines. Null where one of them has no price.
     async fn total(&self) -> Option<Money> {
         Money::of(self.0.total, self.0.currency.as_ref())
     }

@@ -1,6 +1,6 @@
 //! The order of events: giving positions after the commit, and reading by them.
 
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, TransactionTrait};
 
 use super::super::{Db, Error};
 use crate::entity::event;
@@ -38,15 +38,22 @@ impl Db {
         Ok(Entry::find_by_statement(statement).all(self.reader()).await?)
     }
 
-    /// Numbers up to a batch of committed events and folds their tallies; the number of events, or none if another node is at it. On
-    /// SQLite there is never anything to number.
+    /// Numbers up to [`BATCH`] committed events; how many, or none if another node is at it. On SQLite there is never anything to number.
+    ///
+    /// The head is locked in a statement of its own: the batch is then read as it is after whoever held the lock before has committed.
     pub async fn sequence(&self) -> Result<Option<u64>, Error> {
         if self.backend() != DbBackend::Postgres {
             return Ok(Some(0));
         }
-        let statement = Statement::from_string(DbBackend::Postgres, SEQUENCE);
-        let numbered: Option<Numbered> = Numbered::find_by_statement(statement).one(&self.0.writer).await?;
-        Ok(numbered.and_then(|batch| batch.events).and_then(|events| u64::try_from(events).ok()))
+        let turn = self.0.writer.begin().await?;
+        let head = Statement::from_string(DbBackend::Postgres, TURN);
+        if turn.query_one_raw(head).await?.is_none() {
+            return Ok(None);
+        }
+        let batch = Statement::from_string(DbBackend::Postgres, NUMBER);
+        let numbered = Numbered::find_by_statement(batch).one(&turn).await?;
+        turn.commit().await?;
+        Ok(Some(numbered.and_then(|batch| u64::try_from(batch.events).ok()).unwrap_or_default()))
     }
 
     /// Tells other nodes that there are new positions. Only a sequencer may call it: a notification makes its commit hold a lock that
@@ -68,32 +75,33 @@ impl Db {
 /// The channel that sequencers notify.
 pub const CHANNEL: &str = "claimcheck_journal";
 
+/// Events that [`Db::sequence`] numbers at a time: fewer, and none are left that had been committed before.
+pub const BATCH: u64 = 5_000;
+
 #[derive(FromQueryResult)]
 struct Numbered {
-    events: Option<i64>,
+    events: i64,
 }
 
-// One statement, one snapshot. Two sequencers cannot be at it, for the second skips the locked head. What the second reads after the first
-// has committed may be an older snapshot: then the rows it would number are gone, and the head is read again as it is.
-const SEQUENCE: &str = "
-WITH head AS MATERIALIZED (SELECT position FROM journal_head WHERE id = 1 FOR UPDATE SKIP LOCKED),
-batch AS (
-  DELETE FROM journal_pending
-  WHERE seq IN (SELECT seq FROM journal_pending WHERE EXISTS (SELECT FROM head) ORDER BY seq LIMIT 5000)
+const TURN: &str = "SELECT position FROM journal_head WHERE id = 1 FOR UPDATE SKIP LOCKED";
+
+const NUMBER: &str = "
+WITH batch AS (
+  DELETE FROM journal_pending WHERE seq IN (SELECT seq FROM journal_pending ORDER BY seq LIMIT 5000)
   RETURNING seq, event_id, partner_id, account_partner_id
 ),
 numbered AS (
   INSERT INTO journal_positions (position, event_id, partner_id, account_partner_id)
-  SELECT (SELECT position FROM head) + row_number() OVER (ORDER BY seq), event_id, partner_id, account_partner_id FROM batch
+  SELECT (SELECT position FROM journal_head WHERE id = 1) + row_number() OVER (ORDER BY seq),
+    event_id, partner_id, account_partner_id FROM batch
   RETURNING 1
 ),
 counted AS (SELECT count(*) AS events FROM numbered),
 moved AS (
-  UPDATE journal_head SET position = journal_head.position + counted.events FROM counted
-  WHERE journal_head.id = 1 AND counted.events > 0
+  UPDATE journal_head SET position = position + counted.events FROM counted WHERE id = 1 AND counted.events > 0
   RETURNING 1
 )
-SELECT CASE WHEN EXISTS (SELECT FROM head) THEN (SELECT events FROM counted) END AS events";
+SELECT events FROM counted";
 
 const FOLD: &str = "
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7311047) AS mine),

@@ -97,31 +97,35 @@ impl Rows {
     }
 }
 
-/// Events a statement takes at the most: a statement of SQLite has at most 32,766 values.
-const EVENTS: usize = 1_000;
+/// Events, or tallies, a statement takes at the most: a statement of SQLite has at most 32,766 values.
+const ROWS: usize = 1_000;
 
-/// The events in portions; one empty portion where there are none, for there may be tallies.
-fn chunks(mut events: Vec<event::Model>) -> Vec<Vec<event::Model>> {
+fn portions<T>(mut rows: Vec<T>) -> Vec<Vec<T>> {
     let mut portions = Vec::new();
-    while events.len() > EVENTS {
-        let rest = events.split_off(EVENTS);
-        portions.push(std::mem::replace(&mut events, rest));
+    while rows.len() > ROWS {
+        let rest = rows.split_off(ROWS);
+        portions.push(std::mem::replace(&mut rows, rest));
     }
-    portions.push(events);
+    if !rows.is_empty() {
+        portions.push(rows);
+    }
     portions
 }
 
 /// Writes events, in their order, and tallies.
 pub async fn events(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
-    let mut tallies = Some(tallies);
-    for events in chunks(events) {
-        let tallies = tallies.take().unwrap_or_default();
+    let (mut events, mut tallies) = (portions(events).into_iter(), portions(tallies).into_iter());
+    loop {
+        let (events, tallies) = (events.next(), tallies.next());
+        if events.is_none() && tallies.is_none() {
+            return Ok(());
+        }
+        let (events, tallies) = (events.unwrap_or_default(), tallies.unwrap_or_default());
         match tx.backend() {
             DbBackend::Postgres => queue(tx, events, tallies).await?,
             _ => number(tx, events, tallies).await?,
         }
     }
-    Ok(())
 }
 
 /// PostgreSQL: events, their places in the queue and the tallies in one round trip.

@@ -122,7 +122,8 @@ impl App {
     /// How many events have been written, of any kind and by any node, numbered or not.
     pub async fn events(&self) -> i64 {
         let connection = self.db().await;
-        let statement = Statement::from_string(connection.get_database_backend(), "SELECT count(*) AS events FROM events");
+        let statement =
+            Statement::from_string(connection.get_database_backend(), "SELECT count(*) AS events FROM events");
         let row = connection.query_one_raw(statement).await.expect("a count").expect("a row");
         connection.close().await.expect("an orderly end");
         row.try_get("", "events").expect("a number")

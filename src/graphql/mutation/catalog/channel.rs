@@ -105,7 +105,7 @@ impl ChannelMutation {
     async fn create_channel(
         &self,
         ctx: &Context<'_>,
-        input: CreateChannelInput,
+        #[graphql(desc = "What is asked for.")] input: CreateChannelInput,
     ) -> Result<CreateChannelPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::CreateChannel, (&input, key), input.command(), channel::create).await;
@@ -118,7 +118,7 @@ impl ChannelMutation {
     async fn update_channel(
         &self,
         ctx: &Context<'_>,
-        input: UpdateChannelInput,
+        #[graphql(desc = "What is asked for.")] input: UpdateChannelInput,
     ) -> Result<UpdateChannelPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::UpdateChannel, (&input, key), input.command(), channel::update).await;

@@ -116,7 +116,11 @@ impl KeyMutation {
     /// Makes an API key. Its secret is in this answer and nowhere else, ever.
     ///
     /// Roles: ADMIN.
-    async fn create_api_key(&self, ctx: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload, Fault> {
+    async fn create_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: CreateApiKeyInput,
+    ) -> Result<CreateApiKeyPayload, Fault> {
         let secret = Secret::generate()?;
         let key = input.idempotency_key.as_ref();
         let outcome = run(ctx, Operation::CreateApiKey, (&input, key), input.command(&secret), access::create).await?;
@@ -131,7 +135,11 @@ impl KeyMutation {
     /// Ends an API key for good. Within five seconds nothing answers to it any more, and its subscriptions are closed.
     ///
     /// Roles: ADMIN.
-    async fn revoke_api_key(&self, ctx: &Context<'_>, input: RevokeApiKeyInput) -> Result<RevokeApiKeyPayload, Fault> {
+    async fn revoke_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: RevokeApiKeyInput,
+    ) -> Result<RevokeApiKeyPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::RevokeApiKey, (&input, key), input.command(), access::revoke).await?;
         forget_principals(ctx);

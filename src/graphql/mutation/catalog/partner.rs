@@ -113,7 +113,7 @@ impl PartnerMutation {
     async fn create_partner(
         &self,
         ctx: &Context<'_>,
-        input: CreatePartnerInput,
+        #[graphql(desc = "What is asked for.")] input: CreatePartnerInput,
     ) -> Result<CreatePartnerPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::CreatePartner, (&input, key), input.command(), partner::create).await?;
@@ -128,7 +128,7 @@ impl PartnerMutation {
     async fn update_partner(
         &self,
         ctx: &Context<'_>,
-        input: UpdatePartnerInput,
+        #[graphql(desc = "What is asked for.")] input: UpdatePartnerInput,
     ) -> Result<UpdatePartnerPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::UpdatePartner, (&input, key), input.command(), partner::update).await?;

@@ -156,7 +156,7 @@ impl ProductMutation {
     async fn create_product(
         &self,
         ctx: &Context<'_>,
-        input: CreateProductInput,
+        #[graphql(desc = "What is asked for.")] input: CreateProductInput,
     ) -> Result<CreateProductPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::CreateProduct, (&input, key), Ok(input.command()), product::create).await;
@@ -169,7 +169,7 @@ impl ProductMutation {
     async fn update_product(
         &self,
         ctx: &Context<'_>,
-        input: UpdateProductInput,
+        #[graphql(desc = "What is asked for.")] input: UpdateProductInput,
     ) -> Result<UpdateProductPayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::UpdateProduct, (&input, key), input.command(), product::update).await;

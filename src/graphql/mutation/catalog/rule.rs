@@ -71,7 +71,7 @@ impl RuleMutation {
     async fn set_fulfillment_rule(
         &self,
         ctx: &Context<'_>,
-        input: SetFulfillmentRuleInput,
+        #[graphql(desc = "What is asked for.")] input: SetFulfillmentRuleInput,
     ) -> Result<SetFulfillmentRulePayload, Fault> {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::SetFulfillmentRule, (&input, key), input.command(), rule::set).await;

@@ -1,0 +1,581 @@
+//! Subscriptions: events that come once, in order and from where the reader stopped; objects that are shown as they are.
+
+use serde_json::{Value, json};
+
+use crate::harness::{App, Client, Shop, Subscription, Test, both_engines, shop};
+
+pub fn tests() -> Vec<Test> {
+    both_engines![
+        events_come_as_they_happen,
+        events_come_from_now_on_where_no_cursor_is_given,
+        events_are_resumed_without_gap_or_repeat_across_a_restart,
+        a_cursor_is_the_same_under_every_filter_and_for_every_reader,
+        an_event_is_as_it_was_and_its_records_as_they_are,
+        a_whole_order_is_one_event,
+        filters_let_through_what_they_name,
+        redemptions_tell_of_redeemed_codes_alone,
+        refused_attempts_come_where_they_are_asked_for,
+        redemptions_are_resumed_by_their_cursors,
+        a_cursor_that_cannot_be_resumed_from_is_refused,
+        malformed_arguments_are_refused,
+        an_order_is_shown_at_once_and_after_each_change_below_it,
+        an_entitlement_is_shown_at_once_and_after_each_change,
+        changes_elsewhere_wake_nobody,
+        statistics_are_shown_at_once_and_after_each_change,
+        what_nobody_has_is_not_found,
+        actors_are_named_to_their_own_side_alone,
+        several_operations_share_a_socket,
+        a_stopped_operation_is_silent,
+        a_subscription_by_post_is_refused,
+    ]
+}
+
+async fn shop(app: &App) -> Shop {
+    shop::product(app, "A", json!({})).await;
+    Shop::open(app, "Alpha").await
+}
+
+const EVENTS: &str = "subscription ($after: Cursor, $filter: EventFilter) { events(after: $after, filter: $filter) {
+    id cursor type quantity order { externalReference } entitlement { id } channel { name }
+} }";
+
+const REDEMPTIONS: &str = "subscription ($after: Cursor, $channel: ID, $product: ID, $rejected: Boolean! = false) {
+    redemptions(after: $after, channelId: $channel, productId: $product, includeRejected: $rejected) {
+        cursor type order { externalReference } redemptionAttempt { outcome reason }
+    }
+}";
+
+/// The cursor of the newest event that `client` sees, which may be ahead of what the feed has delivered.
+async fn now(client: &Client) -> String {
+    client.query("{ events(last: 1) { edges { cursor } } }", json!({})).await.text("/events/edges/0/cursor")
+}
+
+/// The next event of a stream of `field`.
+async fn next(stream: &mut Subscription, field: &str) -> Value {
+    stream.next().await.at(&format!("/{field}")).clone()
+}
+
+fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+    event.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer}: {event:#}"))
+}
+
+fn code(codes: &[String], place: usize) -> &str {
+    codes.get(place).expect("a code")
+}
+
+async fn events_come_as_they_happen(app: App) {
+    let shop = shop(&app).await;
+    let after = now(&shop.key).await;
+    let mut events = shop.key.subscribe(EVENTS, json!({"after": after})).await;
+    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 2}])).await;
+    let event = next(&mut events, "events").await;
+    assert_eq!((text(&event, "/type"), text(&event, "/order/externalReference")), ("ORDER_PLACED", "o-1"));
+    let unit = shop.redeem(code(&placed.codes, 0), "ann").await.text("/redeemCode/entitlement/id");
+    for expected in ["CODE_REDEEMED", "ASSIGNMENT_ACTIVATED"] {
+        let event = next(&mut events, "events").await;
+        assert_eq!((text(&event, "/type"), text(&event, "/entitlement/id")), (expected, unit.as_str()));
+    }
+}
+
+async fn events_come_from_now_on_where_no_cursor_is_given(app: App) {
+    let shop = shop(&app).await;
+    shop.place("before", json!([{"sku": "A"}])).await;
+    // The first state of a live object on the same socket says that the service has read what came before it.
+    let mut socket = shop.key.socket().await;
+    for (id, query) in [("events", EVENTS), ("live", "subscription { statisticsUpdated { ordered } }")] {
+        socket.send(json!({"id": id, "type": "subscribe", "payload": {"query": query}})).await;
+    }
+    let first = socket.message("next", "the statistics").await;
+    assert_eq!(first.get("id"), Some(&json!("live")), "{first}");
+    for number in 0..50 {
+        shop.place(&format!("after-{number}"), json!([{"sku": "A"}])).await;
+        let message = socket.message("next", "an event or figures").await;
+        if message.get("id") == Some(&json!("events")) {
+            let reference = text(&message, "/payload/data/events/order/externalReference");
+            assert!(reference.starts_with("after-"), "{message}");
+            return;
+        }
+    }
+    panic!("no event came");
+}
+
+async fn events_are_resumed_without_gap_or_repeat_across_a_restart(app: App) {
+    let shop = shop(&app).await;
+    let filter = json!({"types": ["ORDER_PLACED"]});
+    let mut cursor = now(&shop.key).await;
+    let mut seen = Vec::new();
+    for number in 0..6 {
+        shop.place(&format!("o-{number}"), json!([{"sku": "A"}])).await;
+    }
+    // Reads a few, and loses the connection with the node.
+    let first_node = app.second_node().await;
+    let reader = first_node.client(shop.key.secret().expect("a secret"));
+    let mut events = reader.subscribe(EVENTS, json!({"after": cursor, "filter": filter})).await;
+    for _ in 0..4 {
+        let event = next(&mut events, "events").await;
+        text(&event, "/cursor").clone_into(&mut cursor);
+        seen.push(text(&event, "/order/externalReference").to_owned());
+    }
+    first_node.stop();
+    assert_eq!(events.closed().await, 1012, "clients come back after that");
+    for number in 6..9 {
+        shop.place(&format!("o-{number}"), json!([{"sku": "A"}])).await;
+    }
+    let restarted = app.second_node().await;
+    let reader = restarted.client(shop.key.secret().expect("a secret"));
+    let mut events = reader.subscribe(EVENTS, json!({"after": cursor, "filter": filter})).await;
+    shop.place("o-9", json!([{"sku": "A"}])).await;
+    for _ in 0..6 {
+        let event = next(&mut events, "events").await;
+        seen.push(text(&event, "/order/externalReference").to_owned());
+    }
+    assert_eq!(seen, (0..10).map(|number| format!("o-{number}")).collect::<Vec<_>>());
+}
+
+async fn a_cursor_is_the_same_under_every_filter_and_for_every_reader(app: App) {
+    let shop = shop(&app).await;
+    let after = now(&shop.key).await;
+    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    let mut own = shop.key.subscribe(EVENTS, json!({"after": after})).await;
+    let mut all = app.admin().subscribe(EVENTS, json!({"after": after, "filter": {"channelId": shop.channel}})).await;
+    let mut cursors = Vec::new();
+    for _ in 0..3 {
+        let (event, same) = (next(&mut own, "events").await, next(&mut all, "events").await);
+        assert_eq!(event, same, "an event and its cursor are the same for both");
+        cursors.push(text(&event, "/cursor").to_owned());
+    }
+    // From the place of an event that the filter would not have let through.
+    let filter = json!({"types": ["ASSIGNMENT_ACTIVATED"]});
+    let mut resumed = shop.key.subscribe(EVENTS, json!({"after": cursors.first(), "filter": filter})).await;
+    assert_eq!(text(&next(&mut resumed, "events").await, "/cursor"), cursors.last().expect("a cursor"));
+}
+
+async fn an_event_is_as_it_was_and_its_records_as_they_are(app: App) {
+    let shop = shop(&app).await;
+    let after = now(&shop.key).await;
+    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    let query = "subscription ($after: Cursor) { events(after: $after) {
+        type occurredAt toStatus entitlementFrom entitlementTo order { status fulfillmentStatus }
+        assignment { status account { externalReference } } activationCode { status } entitlement { status }
+    } }";
+    let mut events = shop.key.subscribe(query, json!({"after": after})).await;
+    let event = next(&mut events, "events").await;
+    assert_eq!(event.pointer("/order/fulfillmentStatus"), Some(&json!("FULFILLED")), "as it is now: {event:#}");
+    assert_eq!(event.get("toStatus"), Some(&json!("CONFIRMED")));
+    assert_eq!(event.get("occurredAt"), Some(&json!("2030-01-01T12:00:00Z")));
+    let event = next(&mut events, "events").await;
+    assert_eq!(event.get("entitlementTo"), Some(&json!("ASSIGNED")), "as it was then: {event:#}");
+    assert_eq!(event.pointer("/entitlement/status"), Some(&json!("ACTIVE")));
+    assert_eq!(event.pointer("/activationCode/status"), Some(&json!("REDEEMED")));
+    assert_eq!(event.pointer("/assignment/account/externalReference"), Some(&json!("ann")));
+}
+
+async fn a_whole_order_is_one_event(app: App) {
+    let shop = shop(&app).await;
+    let after = now(&shop.key).await;
+    shop.place("o-1", json!([{"sku": "A", "quantity": 500}, {"sku": "A", "quantity": 30}])).await;
+    shop.place("o-2", json!([{"sku": "A"}, {"sku": "A", "assignTo": {"externalReference": "ann"}}])).await;
+    shop.place("o-3", json!([{"sku": "A"}])).await;
+    let mut events = shop.key.subscribe(EVENTS, json!({"after": after})).await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let event = next(&mut events, "events").await;
+        let quantity = event.get("quantity").and_then(Value::as_i64);
+        seen.push((text(&event, "/type").to_owned(), text(&event, "/order/externalReference").to_owned(), quantity));
+    }
+    let expected = [
+        ("ORDER_PLACED", "o-1", Some(530)),
+        ("ORDER_PLACED", "o-2", Some(1)),
+        ("ASSIGNMENT_ACTIVATED", "o-2", None),
+        ("ORDER_PLACED", "o-3", Some(1)),
+    ];
+    assert_eq!(seen, expected.map(|(kind, order, quantity)| (kind.to_owned(), order.to_owned(), quantity)));
+}
+
+async fn filters_let_through_what_they_name(app: App) {
+    let shop = shop(&app).await;
+    let of_b = shop::product(&app, "B", json!({})).await;
+    let below = shop.open_below(&app, "North").await;
+    let after = now(&shop.key).await;
+    let first = shop.place("o-1", json!([{"sku": "A", "quantity": 2}])).await;
+    let second = below.place("o-2", json!([{"sku": "B"}])).await;
+    let unit = shop.redeem(code(&first.codes, 0), "ann").await.text("/redeemCode/entitlement/id");
+    below.redeem(code(&second.codes, 0), "bob").await.data();
+    shop.redeem(code(&first.codes, 1), "bob").await.data();
+    let query = r#"{ accountByReference(externalReference: "bob") { id } }"#;
+    let bob = shop.key.query(query, json!({})).await.text("/accountByReference/id");
+    shop.place("o-3", json!([{"sku": "A"}])).await;
+    let redeemed = ["CODE_REDEEMED", "ASSIGNMENT_ACTIVATED"];
+    let cases: Vec<(Value, Vec<(&str, &str)>)> = vec![
+        (
+            json!({"channelId": below.channel}),
+            vec![("ORDER_PLACED", "o-2"), (redeemed[0], "o-2"), (redeemed[1], "o-2")],
+        ),
+        (json!({"partnerId": below.partner, "types": ["CODE_REDEEMED"]}), vec![(redeemed[0], "o-2")]),
+        (
+            json!({"partnerId": shop.partner, "types": ["ORDER_PLACED"]}),
+            vec![("ORDER_PLACED", "o-1"), ("ORDER_PLACED", "o-2"), ("ORDER_PLACED", "o-3")],
+        ),
+        (json!({"productId": of_b}), vec![(redeemed[0], "o-2"), (redeemed[1], "o-2")]),
+        (
+            json!({"orderId": first.order}),
+            vec![
+                ("ORDER_PLACED", "o-1"),
+                (redeemed[0], "o-1"),
+                (redeemed[1], "o-1"),
+                (redeemed[0], "o-1"),
+                (redeemed[1], "o-1"),
+            ],
+        ),
+        (json!({"entitlementId": unit}), vec![("ORDER_PLACED", "o-1"), (redeemed[0], "o-1"), (redeemed[1], "o-1")]),
+        (
+            json!({"accountId": bob}),
+            vec![(redeemed[0], "o-2"), (redeemed[1], "o-2"), (redeemed[0], "o-1"), (redeemed[1], "o-1")],
+        ),
+        (
+            json!({"accountId": bob, "orderId": second.order, "types": ["ASSIGNMENT_ACTIVATED"]}),
+            vec![(redeemed[1], "o-2")],
+        ),
+    ];
+    for (filter, expected) in cases {
+        let mut events = shop.key.subscribe(EVENTS, json!({"after": after, "filter": filter})).await;
+        let mut seen = Vec::new();
+        for _ in 0..expected.len() {
+            let event = next(&mut events, "events").await;
+            seen.push((text(&event, "/type").to_owned(), text(&event, "/order/externalReference").to_owned()));
+        }
+        let expected: Vec<_> = expected.into_iter().map(|(kind, order)| (kind.to_owned(), order.to_owned())).collect();
+        assert_eq!(seen, expected, "{filter}");
+        // The list under the same filter has the same events, and no more.
+        let listed = "query ($after: String, $filter: EventFilter) { events(first: 100, after: $after, filter: $filter) { nodes { type order { externalReference } } } }";
+        let listed = shop.key.query(listed, json!({"after": after, "filter": filter})).await;
+        let listed: Vec<_> = listed
+            .list("/events/nodes")
+            .iter()
+            .map(|event| (text(event, "/type").to_owned(), text(event, "/order/externalReference").to_owned()))
+            .collect();
+        assert_eq!(listed, expected, "{filter}");
+    }
+}
+
+async fn redemptions_tell_of_redeemed_codes_alone(app: App) {
+    let shop = shop(&app).await;
+    let of_b = shop::product(&app, "B", json!({})).await;
+    let other = shop.open_below(&app, "North").await;
+    let after = now(&shop.key).await;
+    let first = shop.place("o-1", json!([{"sku": "A"}, {"sku": "B"}])).await;
+    let second = other.place("o-2", json!([{"sku": "A"}])).await;
+    for (place, account) in [(0, "ann"), (1, "bob")] {
+        shop.redeem(code(&first.codes, place), account).await.data();
+        shop.redeem(code(&first.codes, place), "mallory").await.data();
+    }
+    other.redeem(code(&second.codes, 0), "cat").await.data();
+    let last = shop.place("o-3", json!([{"sku": "A"}])).await;
+    shop.redeem(code(&last.codes, 0), "dan").await.data();
+    for (filter, expected) in [
+        (json!({}), vec!["o-1", "o-1", "o-2", "o-3"]),
+        (json!({"channel": shop.channel}), vec!["o-1", "o-1", "o-3"]),
+        (json!({"product": of_b}), vec!["o-1"]),
+        (json!({"channel": other.channel}), vec!["o-2"]),
+    ] {
+        let mut variables = filter.clone();
+        variables.as_object_mut().expect("an object").insert("after".to_owned(), json!(after));
+        let mut redemptions = shop.key.subscribe(REDEMPTIONS, variables).await;
+        for reference in expected {
+            let event = next(&mut redemptions, "redemptions").await;
+            assert_eq!(
+                (text(&event, "/type"), text(&event, "/order/externalReference")),
+                ("CODE_REDEEMED", reference),
+                "{filter}"
+            );
+            assert_eq!(text(&event, "/redemptionAttempt/outcome"), "SUCCEEDED");
+        }
+    }
+}
+
+async fn refused_attempts_come_where_they_are_asked_for(app: App) {
+    let shop = shop(&app).await;
+    let after = now(&shop.key).await;
+    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    let refused = shop.redeem(code(&placed.codes, 0), "bob").await;
+    assert_eq!(refused.at("/redeemCode/userErrors/0/code"), "ALREADY_REDEEMED");
+    let mut redemptions = shop.key.subscribe(REDEMPTIONS, json!({"after": after, "rejected": true})).await;
+    let seen = [next(&mut redemptions, "redemptions").await, next(&mut redemptions, "redemptions").await];
+    assert_eq!(seen.each_ref().map(|event| text(event, "/type")), ["CODE_REDEEMED", "REDEMPTION_REJECTED"]);
+    let attempts = seen.each_ref().map(|event| event.get("redemptionAttempt").expect("an attempt"));
+    assert_eq!(
+        attempts,
+        [
+            &json!({"outcome": "SUCCEEDED", "reason": null}),
+            &json!({"outcome": "REJECTED", "reason": "ALREADY_REDEEMED"})
+        ]
+    );
+}
+
+async fn redemptions_are_resumed_by_their_cursors(app: App) {
+    let shop = shop(&app).await;
+    let mut cursor = now(&shop.key).await;
+    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 5}])).await;
+    let mut seen = Vec::new();
+    for (place, redeemed) in placed.codes.iter().enumerate() {
+        shop.redeem(redeemed, &format!("account-{place}")).await.data();
+    }
+    let query = "subscription ($after: Cursor) { redemptions(after: $after) { cursor assignment { account { externalReference } } } }";
+    for _ in &placed.codes {
+        let mut redemptions = shop.key.subscribe(query, json!({"after": cursor})).await;
+        let event = next(&mut redemptions, "redemptions").await;
+        text(&event, "/cursor").clone_into(&mut cursor);
+        seen.push(text(&event, "/assignment/account/externalReference").to_owned());
+        redemptions.stop().await;
+    }
+    assert_eq!(seen, (0..5).map(|place| format!("account-{place}")).collect::<Vec<_>>());
+}
+
+async fn a_cursor_that_cannot_be_resumed_from_is_refused(app: App) {
+    let shop = shop(&app).await;
+    for (query, field) in [(EVENTS, "events"), (REDEMPTIONS, "redemptions")] {
+        for malformed in ["", "yesterday", shop.channel.as_str()] {
+            let mut stream = shop.key.subscribe(query, json!({"after": malformed})).await;
+            assert_eq!(stream.refused().await.code(), Some("CURSOR_INVALID"), "{malformed:?}");
+        }
+        let mut stream = shop.key.subscribe(query, json!({"after": "AAAAAAAAAAAAAAAAAAAAAA"})).await;
+        let refusal = stream.refused().await;
+        assert_eq!(refusal.code(), Some("CURSOR_EXPIRED"));
+        let oldest =
+            refusal.errors().first().and_then(|error| error.pointer("/extensions/oldestCursor")).expect("the oldest");
+        let placed = shop.place(field, json!([{"sku": "A"}])).await;
+        shop.redeem(code(&placed.codes, 0), "ann").await.data();
+        let mut stream = shop.key.subscribe(query, json!({"after": oldest})).await;
+        next(&mut stream, field).await;
+    }
+}
+
+async fn malformed_arguments_are_refused(app: App) {
+    let shop = shop(&app).await;
+    for (document, expected) in [
+        (r#"subscription { orderUpdated(id: "x") { id } }"#, "BAD_USER_INPUT"),
+        (r#"subscription { entitlementUpdated(id: "ord_01h455vb4pex5vsknk084sn02q") { id } }"#, "BAD_USER_INPUT"),
+        (r#"subscription { statisticsUpdated(channelId: "x") { ordered } }"#, "BAD_USER_INPUT"),
+        (r#"subscription { redemptions(productId: "x") { id } }"#, "BAD_USER_INPUT"),
+        (r#"subscription { events(filter: { orderId: "x" }) { id } }"#, "BAD_USER_INPUT"),
+        ("subscription { nothing { id } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { events { id } statisticsUpdated { ordered } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription {", "GRAPHQL_PARSE_FAILED"),
+    ] {
+        let mut stream = shop.key.subscribe(document, json!({})).await;
+        assert_eq!(stream.refused().await.code(), Some(expected), "{document}");
+    }
+}
+
+async fn an_order_is_shown_at_once_and_after_each_change_below_it(app: App) {
+    let shop = shop(&app).await;
+    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 2}])).await;
+    let query = "subscription ($id: ID!) { orderUpdated(id: $id) { fulfillmentStatus statistics { unassigned reserved active } } }";
+    let mut order = shop.key.subscribe(query, json!({"id": placed.order})).await;
+    let state = |fulfillment: &str, unassigned: i64, reserved: i64, active: i64| json!({"fulfillmentStatus": fulfillment, "statistics": {"unassigned": unassigned, "reserved": reserved, "active": active}});
+    assert_eq!(next(&mut order, "orderUpdated").await, state("UNFULFILLED", 2, 0, 0));
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    until(&mut order, "orderUpdated", &state("PARTIALLY_FULFILLED", 1, 0, 1)).await;
+    let unit = unit_in(&shop.key, &placed.order, "UNASSIGNED").await;
+    reserve(&shop.key, &unit).await;
+    until(&mut order, "orderUpdated", &state("PARTIALLY_FULFILLED", 0, 1, 1)).await;
+    shop.redeem(code(&placed.codes, 1), "ann").await.data();
+    until(&mut order, "orderUpdated", &state("FULFILLED", 0, 0, 2)).await;
+}
+
+/// Passes over states, of which a change may bring several, until `state` comes.
+async fn until(stream: &mut Subscription, field: &str, state: &Value) {
+    for _ in 0..10 {
+        if next(stream, field).await == *state {
+            return;
+        }
+    }
+    panic!("{state} did not come");
+}
+
+async fn unit_in(client: &Client, order: &str, status: &str) -> String {
+    let query = "query ($id: ID!, $status: EntitlementStatus!) { order(id: $id) { entitlements(filter: { status: [$status] }) { nodes { id } } } }";
+    client.query(query, json!({"id": order, "status": status})).await.text("/order/entitlements/nodes/0/id")
+}
+
+async fn reserve(client: &Client, unit: &str) -> String {
+    let mutation = r#"mutation ($id: ID!) { reserveEntitlement(input: { entitlementId: $id, account: { externalReference: "ann" } }) {
+        reservation { id } userErrors { message }
+    } }"#;
+    client.query(mutation, json!({"id": unit})).await.text("/reserveEntitlement/reservation/id")
+}
+
+async fn an_entitlement_is_shown_at_once_and_after_each_change(app: App) {
+    let shop = shop(&app).await;
+    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    let unit = placed.units.concat();
+    let query = "subscription ($id: ID!) { entitlementUpdated(id: $id) {
+        status version activationCode { status } reservation { status } assignment { account { externalReference } }
+    } }";
+    let mut entitlement = shop.key.subscribe(query, json!({"id": unit})).await;
+    let first = next(&mut entitlement, "entitlementUpdated").await;
+    let expected = json!({"status": "UNASSIGNED", "version": 1, "activationCode": {"status": "ISSUED"}, "reservation": null, "assignment": null});
+    assert_eq!(first, expected);
+    reserve(&shop.key, &unit).await;
+    let second = next(&mut entitlement, "entitlementUpdated").await;
+    assert_eq!((text(&second, "/status"), text(&second, "/reservation/status")), ("RESERVED", "HELD"));
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    let third = next(&mut entitlement, "entitlementUpdated").await;
+    assert_eq!((text(&third, "/status"), text(&third, "/assignment/account/externalReference")), ("ACTIVE", "ann"));
+    assert_eq!(text(&third, "/activationCode/status"), "REDEEMED");
+}
+
+async fn changes_elsewhere_wake_nobody(app: App) {
+    let shop = shop(&app).await;
+    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    let query = "subscription ($id: ID!) { orderUpdated(id: $id) { fulfillmentStatus } }";
+    let mut order = shop.key.subscribe(query, json!({"id": placed.order})).await;
+    assert_eq!(next(&mut order, "orderUpdated").await, json!({"fulfillmentStatus": "UNFULFILLED"}));
+    let mut events = shop
+        .key
+        .subscribe(EVENTS, json!({"after": now(&shop.key).await, "filter": {"types": ["CODE_REDEEMED"]}}))
+        .await;
+    for number in 0..5 {
+        let other = shop.place(&format!("other-{number}"), json!([{"sku": "A"}])).await;
+        shop.redeem(code(&other.codes, 0), "ann").await.data();
+        next(&mut events, "events").await;
+    }
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    assert_eq!(
+        next(&mut order, "orderUpdated").await,
+        json!({"fulfillmentStatus": "FULFILLED"}),
+        "nothing came in between"
+    );
+}
+
+async fn statistics_are_shown_at_once_and_after_each_change(app: App) {
+    let shop = shop(&app).await;
+    let other = Shop::open(&app, "Beta").await;
+    let of_b = shop::product(&app, "B", json!({})).await;
+    let query = "subscription ($channel: ID, $product: ID) { statisticsUpdated(channelId: $channel, productId: $product) { ordered unassigned active } }";
+    let figures = |ordered: i64, unassigned: i64, active: i64| json!({"ordered": ordered, "unassigned": unassigned, "active": active});
+    let mut own = shop.key.subscribe(query, json!({})).await;
+    let mut all = app.admin().subscribe(query, json!({})).await;
+    let mut of_product = shop.key.subscribe(query, json!({"product": of_b, "channel": shop.channel})).await;
+    for stream in [&mut own, &mut all, &mut of_product] {
+        assert_eq!(next(stream, "statisticsUpdated").await, figures(0, 0, 0));
+    }
+    other.place("b-1", json!([{"sku": "A", "quantity": 7}])).await;
+    until(&mut all, "statisticsUpdated", &figures(7, 7, 0)).await;
+    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 2}, {"sku": "B"}])).await;
+    until(&mut own, "statisticsUpdated", &figures(3, 3, 0)).await;
+    until(&mut all, "statisticsUpdated", &figures(10, 10, 0)).await;
+    until(&mut of_product, "statisticsUpdated", &figures(1, 1, 0)).await;
+    shop.redeem(placed.codes.last().expect("a code"), "ann").await.data();
+    until(&mut own, "statisticsUpdated", &figures(3, 2, 1)).await;
+    until(&mut of_product, "statisticsUpdated", &figures(1, 0, 1)).await;
+}
+
+async fn what_nobody_has_is_not_found(app: App) {
+    let shop = shop(&app).await;
+    for document in [
+        r#"subscription { orderUpdated(id: "ord_01h455vb4pex5vsknk084sn02q") { id } }"#,
+        r#"subscription { entitlementUpdated(id: "ent_01h455vb4pex5vsknk084sn02q") { id } }"#,
+    ] {
+        for client in [&shop.key, &app.admin()] {
+            let mut stream = client.subscribe(document, json!({})).await;
+            assert_eq!(stream.refused().await.code(), Some("NOT_FOUND"), "{document}");
+        }
+    }
+    let mut stream = shop
+        .key
+        .subscribe(
+            "subscription ($id: ID) { statisticsUpdated(channelId: $id) { ordered } }",
+            json!({"id": "chn_01h455vb4pex5vsknk084sn02q"}),
+        )
+        .await;
+    assert_eq!(next(&mut stream, "statisticsUpdated").await, json!({"ordered": 0}));
+}
+
+async fn actors_are_named_to_their_own_side_alone(app: App) {
+    let shop = shop(&app).await;
+    let support = app.key("SUPPORT", json!({})).await;
+    let name = async |client: &Client| {
+        let id = client.query("{ viewer { apiKey { id } } }", json!({})).await.text("/viewer/apiKey/id");
+        format!("key:{id}")
+    };
+    let (own, desk) = (name(&shop.key).await, name(&support).await);
+    let after = now(&shop.key).await;
+    let placed = shop
+        .place_with("o-1", json!([{"sku": "A", "quantity": 2}]), json!({"buyerAccount": {"externalReference": "ann"}}))
+        .await;
+    let assign = r#"mutation ($id: ID!) { assignEntitlement(input: { entitlementId: $id, account: { externalReference: "zed" } }) { userErrors { code } } }"#;
+    support.query(assign, json!({"id": placed.units.first()})).await.data();
+    let customer = app.key("CUSTOMER", json!({"partnerId": shop.partner, "accountReference": "ann"})).await;
+    let redeem =
+        "mutation ($code: String!) { redeemCode(input: { code: $code }) { entitlement { id } userErrors { code } } }";
+    let mut redeemed = Value::Null;
+    for issued in &placed.codes {
+        let answer = customer.query(redeem, json!({"code": issued})).await;
+        if answer.at("/redeemCode/entitlement").is_object() {
+            redeemed = answer.at("/redeemCode/entitlement/id").clone();
+        }
+    }
+    assert!(redeemed.is_string(), "the unit that is left");
+    let ann = name(&customer).await;
+    let query = "subscription ($after: Cursor) { events(after: $after, filter: { types: [ORDER_PLACED, ASSIGNMENT_ACTIVATED] }) { type actor } }";
+    for (client, expected) in [
+        (&app.admin(), [own.as_str(), desk.as_str(), ann.as_str()]),
+        (&support, [own.as_str(), desk.as_str(), ann.as_str()]),
+        (&shop.key, [own.as_str(), "support", ann.as_str()]),
+        (&customer, ["support", "support", ann.as_str()]),
+    ] {
+        let mut events = client.subscribe(query, json!({"after": after})).await;
+        for actor in expected {
+            assert_eq!(text(&next(&mut events, "events").await, "/actor"), actor);
+        }
+    }
+}
+
+async fn several_operations_share_a_socket(app: App) {
+    let shop = shop(&app).await;
+    let after = now(&shop.key).await;
+    let mut socket = shop.key.socket().await;
+    for id in ["one", "two", "three"] {
+        let payload = json!({"query": EVENTS, "variables": {"after": after}});
+        socket.send(json!({"id": id, "type": "subscribe", "payload": payload})).await;
+    }
+    shop.place("o-1", json!([{"sku": "A"}])).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let message = socket.message("next", "an event").await;
+        assert_eq!(text(&message, "/payload/data/events/order/externalReference"), "o-1");
+        told.push(text(&message, "/id").to_owned());
+    }
+    told.sort();
+    assert_eq!(told, ["one", "three", "two"]);
+}
+
+async fn a_stopped_operation_is_silent(app: App) {
+    let shop = shop(&app).await;
+    let mut socket = shop.key.socket().await;
+    let after = now(&shop.key).await;
+    for id in ["stopped", "goes-on"] {
+        let payload = json!({"query": EVENTS, "variables": {"after": after}});
+        socket.send(json!({"id": id, "type": "subscribe", "payload": payload})).await;
+    }
+    socket.send(json!({"id": "stopped", "type": "complete"})).await;
+    // The answer to a query says that what was sent before it has been read.
+    socket.send(json!({"id": "query", "type": "subscribe", "payload": {"query": "{ viewer { role } }"}})).await;
+    assert_eq!(text(&socket.message("next", "the query's answer").await, "/id"), "query");
+    assert_eq!(text(&socket.message("complete", "the query's end").await, "/id"), "query");
+    for number in 0..3 {
+        shop.place(&format!("o-{number}"), json!([{"sku": "A"}])).await;
+        assert_eq!(text(&socket.message("next", "an event").await, "/id"), "goes-on");
+    }
+}
+
+async fn a_subscription_by_post_is_refused(app: App) {
+    let shop = shop(&app).await;
+    let answer = shop.key.query("subscription { events { id } }", json!({})).await;
+    assert_eq!(answer.code(), Some("BAD_USER_INPUT"));
+    assert_eq!(answer.status, 400);
+}
