@@ -1,6 +1,6 @@
 //! Typed record ids and the only place that makes new ones.
 //!
-//! Inside, an id is a UUIDv7 (RFC 9562): ordered by time of creation, so that primary keys append and a page by id is a page by age.
+//! Inside, an id is a `UUIDv7` (RFC 9562): ordered by time of creation, so that primary keys append and a page by id is a page by age.
 //! Outside, it is written in the `TypeID` format (prefix, underscore, 26 characters of Crockford base32), so that a person who reads a log
 //! knows what an id names and an id of one kind is never taken for another.
 

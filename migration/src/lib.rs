@@ -26,9 +26,13 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// What is written in the one way on PostgreSQL and in the other on SQLite.
+fn either<'a>(manager: &SchemaManager<'_>, postgres: &'a str, sqlite: &'a str) -> &'a str {
+    if manager.get_database_backend() == DbBackend::Postgres { postgres } else { sqlite }
+}
+
 /// Runs statements separated by a semicolon at the end of a line, with the names of types that differ between the engines replaced.
 async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
-    let postgres = manager.get_database_backend() == DbBackend::Postgres;
     let types: [(&str, &str, &str); 8] = [
         ("{id}", "uuid", "BLOB"),
         ("{time}", "timestamptz", "TEXT"),
@@ -40,7 +44,7 @@ async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
         ("{table}", "", "STRICT, WITHOUT ROWID"),
     ];
     let script = types.iter().fold(script.to_owned(), |script, (name, on_postgres, on_sqlite)| {
-        script.replace(name, if postgres { on_postgres } else { on_sqlite })
+        script.replace(name, either(manager, on_postgres, on_sqlite))
     });
     for statement in script.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
         manager.get_connection().execute_unprepared(statement).await?;

@@ -1,6 +1,6 @@
 //! All records, and the invariants that the database keeps whatever a program does.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -9,14 +9,15 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         crate::run(manager, RECORDS).await?;
-        let house = match manager.get_database_backend() {
-            DbBackend::Postgres => "'01900000-0000-7000-8000-000000000000'::uuid",
-            _ => "x'01900000000070008000000000000000'",
-        };
+        let house = crate::either(
+            manager,
+            "'01900000-0000-7000-8000-000000000000'::uuid",
+            "x'01900000000070008000000000000000'",
+        );
         let house = format!(
             "INSERT INTO partners (id, version, name, parent_id, root_id, active, created_at) \
              VALUES ({house}, 1, 'house', NULL, {house}, {}, '2026-01-01T00:00:00+00:00')",
-            if manager.get_database_backend() == DbBackend::Postgres { "true" } else { "1" },
+            crate::either(manager, "true", "1"),
         );
         manager.get_connection().execute_unprepared(&house).await?;
         Ok(())

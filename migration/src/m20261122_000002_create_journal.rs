@@ -5,7 +5,7 @@
 //! On SQLite the one writer gives positions as it writes. The tallies work alike: on PostgreSQL a writer only adds a row to
 //! `tally_deltas`, so that no two writers meet, and the sequencer folds them in.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -14,18 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         crate::run(manager, JOURNAL).await?;
-        crate::run(
-            manager,
-            match manager.get_database_backend() {
-                DbBackend::Postgres => WAITING,
-                _ => "",
-            },
-        )
-        .await?;
-        let epoch = match manager.get_database_backend() {
-            DbBackend::Postgres => "floor(random() * 4294967296)::bigint",
-            _ => "abs(random()) % 4294967296",
-        };
+        crate::run(manager, crate::either(manager, WAITING, "")).await?;
+        let epoch = crate::either(manager, "floor(random() * 4294967296)::bigint", "abs(random()) % 4294967296");
         let head = format!("INSERT INTO journal_head (id, epoch, position) VALUES (1, {epoch}, 0)");
         manager.get_connection().execute_unprepared(&head).await?;
         Ok(())

@@ -117,6 +117,17 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
+impl Error {
+    /// The same, its refusal changed by `change` where it carries one: for what only the caller knows, as where in its input it is.
+    #[must_use]
+    pub fn refusing(self, change: impl FnOnce(Refusal) -> Refusal) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(change(refusal)),
+            Self::Forbidden | Self::Store(_) => self,
+        }
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

@@ -100,11 +100,11 @@ async fn replay<T: DeserializeOwned>(tx: &Tx, [scope, mutation, key]: [&str; 3],
             "this idempotency key was used for another request: use a new key, or repeat the first request unchanged";
         return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, message).at(["idempotencyKey"]).into());
     }
-    serde_json::from_value(stored.result).map_err(unreadable)
+    serde_json::from_value(stored.result).map_err(|error| unreadable(&error))
 }
 
 async fn keep<T: Serialize>(tx: &Tx, [scope, mutation, key]: [&str; 3], result: &T) -> Result<(), Error> {
-    let result = serde_json::to_value(result).map_err(unreadable)?;
+    let result = serde_json::to_value(result).map_err(|error| unreadable(&error))?;
     let sql = "UPDATE idempotency_keys SET result = $4 WHERE scope = $1 AND mutation = $2 AND key = $3";
     tx.execute(sql, vec![scope.into(), mutation.into(), key.into(), result.into()]).await?;
     Ok(())
@@ -117,6 +117,6 @@ async fn give_back(tx: &Tx, [scope, mutation, key]: [&str; 3]) -> Result<(), Err
     Ok(())
 }
 
-fn unreadable(error: serde_json::Error) -> Error {
+fn unreadable(error: &serde_json::Error) -> Error {
     sea_orm::DbErr::Json(error.to_string()).into()
 }

@@ -42,10 +42,8 @@ impl Check {
     ///
     /// One statement, and so one snapshot: what runs meanwhile cannot look like a breach.
     pub async fn run(&self, db: &Db) -> Result<Vec<Breach>, store::Error> {
-        let (places, tallies) = match db.backend() {
-            DbBackend::Postgres => (PLACES, TALLIES),
-            _ => ("journal_positions", "tallies"),
-        };
+        let postgres = db.backend() == DbBackend::Postgres;
+        let (places, tallies) = if postgres { (PLACES, TALLIES) } else { ("journal_positions", "tallies") };
         let sql = self.sql.replace("{places}", places).replace("{tallies}", tallies);
         let statement = Statement::from_string(db.backend(), sql);
         let found = Found::find_by_statement(statement).all(db.reader()).await?;

@@ -123,10 +123,8 @@ mod tests {
     use super::*;
 
     fn moment(text: &str) -> Option<String> {
-        DateTime::parse(Value::from(text)).ok().map(|moment| match moment.to_value() {
-            Value::String(text) => text,
-            other => other.to_string(),
-        })
+        let moment = DateTime::parse(Value::from(text)).ok()?;
+        moment.to_value().into_json().ok()?.as_str().map(str::to_owned)
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Session {
         let head = feed.head();
         let reader = Reader::new(db.clone(), actor.scope.clone());
         let loaders = DataLoader::new(reader, turns.clone(), AtOnce).max_batch_size(LARGEST_BATCH);
-        Self { turns, loaders, actor, db, feed, head }
+        Self { actor, db, feed, head, turns, loaders }
     }
 
     /// The session that `ctx` belongs to.

@@ -56,10 +56,8 @@ pub async fn insert(tx: &Tx, table: &str, rows: usize, columns: &[(&'static str,
     let mut from = 0;
     while from < rows {
         let until = rows.min(from + ROWS);
-        let (sql, values) = match tx.backend() {
-            DbBackend::Postgres => postgres(table, columns, from, until),
-            _ => sqlite(table, columns, from, until),
-        };
+        let write = if tx.backend() == DbBackend::Postgres { postgres } else { sqlite };
+        let (sql, values) = write(table, columns, from, until);
         tx.execute(&sql, values).await?;
         from = until;
     }

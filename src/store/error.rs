@@ -32,6 +32,7 @@ impl Transient for Error {
 const RACES: [&str; 3] = ["40001", "40P01", "55P03"];
 
 impl From<DbErr> for Error {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else these libraries come to say is a defect of ours")]
     fn from(error: DbErr) -> Self {
         if let Some(SqlErr::UniqueConstraintViolation(index)) = error.sql_err() {
             return Self::Conflict(index);

@@ -2,7 +2,7 @@
 //!
 //! A file holds them: code keys (several live, for rotation; the newest one that the database knows is used for new codes), one key for
 //! cursors and one for digests of requests. The database records the ids of the code keys its rows depend on; a process whose file lacks
-//! one of them does not start, for it would answer CODE_INVALID to good codes.
+//! one of them does not start, for it would answer `CODE_INVALID` to good codes.
 
 use std::{
     fs,

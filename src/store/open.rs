@@ -161,9 +161,10 @@ async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> 
 }
 
 async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    let sql = match connection.get_database_backend() {
-        DbBackend::Postgres => "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()",
-        _ => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    let sql = if connection.get_database_backend() == DbBackend::Postgres {
+        "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
+    } else {
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     };
     names(connection, sql.to_owned()).await
 }

@@ -217,7 +217,10 @@ impl Reading {
             let value = |field| match object.get(fields.header(field))? {
                 serde_json::Value::Null => None,
                 serde_json::Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
+                other @ (serde_json::Value::Bool(_)
+                | serde_json::Value::Number(_)
+                | serde_json::Value::Array(_)
+                | serde_json::Value::Object(_)) => Some(other.to_string()),
             };
             self.row(place, value, rejects)?;
         }
@@ -312,11 +315,11 @@ fn check(value: impl Fn(Field) -> Option<String>) -> Result<(String, Row, Option
         let text = value(field)
             .filter(|text| !text.trim().is_empty())
             .ok_or_else(|| format!("its {} is empty", field.name()))?;
-        usable(field, text)
+        usable(field, &text)
     };
     let optional = |field: Field| {
         let given = value(field).filter(|text| !text.trim().is_empty());
-        given.map(|text| usable(field, text)).transpose()
+        given.map(|text| usable(field, &text)).transpose()
     };
     let reference = needed(Field::ExternalReference)?;
     let sku = needed(Field::Sku)?;
@@ -350,8 +353,8 @@ fn whole(text: &str) -> Option<i32> {
 }
 
 /// A text that can be stored: neither too long nor with characters that no reference has.
-fn usable(field: Field, text: String) -> Result<String, String> {
-    input::text(&text, input::REFERENCE)
+fn usable(field: Field, text: &str) -> Result<String, String> {
+    input::text(text, input::REFERENCE)
         .map_err(|refusal| format!("its {} cannot be used: {}", field.name(), refusal.message))
 }
 

@@ -67,7 +67,13 @@ pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> 
     let next = match beginning.status {
         AssignmentStatus::AwaitingInput => Command::AddInput,
         AssignmentStatus::Active => Command::Activate,
-        _ => Command::CompleteInput,
+        AssignmentStatus::Pending
+        | AssignmentStatus::Provisioning
+        | AssignmentStatus::Failed
+        | AssignmentStatus::Deprovisioning
+        | AssignmentStatus::DeprovisionFailed
+        | AssignmentStatus::Ended
+        | AssignmentStatus::Cancelled => Command::CompleteInput,
     };
     let transition =
         Transition::<Entity>::decide(assignment.status, next).map_err(|refusal| refusal.at(["assignmentId"]))?;

@@ -146,12 +146,11 @@ async fn resolve(tx: &Tx, actor: &Actor, named: &[Reference]) -> Result<Vec<acco
     let mut found: BTreeMap<usize, account::Model> = BTreeMap::new();
     for place in order {
         let reference = named.get(place);
-        let at = |error| match error {
-            Error::Refused(refusal) => {
+        let at = |error: Error| {
+            error.refusing(|refusal| {
                 let part = refusal.field.last().cloned().unwrap_or_default();
-                Error::Refused(refusal.at(["accounts".to_owned(), place.to_string(), part]))
-            }
-            other => other,
+                refusal.at(["accounts".to_owned(), place.to_string(), part])
+            })
         };
         let account = Named::by(actor, reference).map_err(at)?.resolve(tx, actor, None).await.map_err(at)?;
         found.insert(place, account);

@@ -103,19 +103,18 @@ pub async fn give(tx: &mut Tx, claim: &mut Claim, giving: Giving<'_>) -> Result<
         to_status: Some(assignment.status.to_string()),
         ..event(created(assignment.status), &claim.unit, &claim.policy, concerned)
     };
-    match giving.carrier {
-        Some(carrier) => {
-            tx.append(event::Model {
-                entitlement_from: Some(written.from),
-                entitlement_to: Some(EntitlementStatus::Assigned),
-                assignment_id: Some(assignment.id),
-                ..carrier
-            });
-            if active {
-                (own.entitlement_from, own.entitlement_to) = (Some(EntitlementStatus::Assigned), Some(written.to));
-            }
+    if let Some(carrier) = giving.carrier {
+        tx.append(event::Model {
+            entitlement_from: Some(written.from),
+            entitlement_to: Some(EntitlementStatus::Assigned),
+            assignment_id: Some(assignment.id),
+            ..carrier
+        });
+        if active {
+            (own.entitlement_from, own.entitlement_to) = (Some(EntitlementStatus::Assigned), Some(written.to));
         }
-        None => (own.entitlement_from, own.entitlement_to) = (Some(written.from), Some(written.to)),
+    } else {
+        (own.entitlement_from, own.entitlement_to) = (Some(written.from), Some(written.to));
     }
     tx.append(own);
     Ok(assignment)

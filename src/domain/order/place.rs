@@ -208,12 +208,11 @@ impl Accounts {
         }
         let mut named = BTreeMap::new();
         for (key, (reference, path)) in wanted {
-            let at = |error| match error {
-                Error::Refused(refusal) => {
+            let at = |error: Error| {
+                error.refusing(|refusal| {
                     let part = refusal.field.last().cloned();
-                    Error::Refused(refusal.at(path.iter().cloned().chain(part)))
-                }
-                other => other,
+                    refusal.at(path.iter().cloned().chain(part))
+                })
             };
             let account = Named::by(actor, Some(reference)).map_err(at)?.resolve(tx, actor, None).await.map_err(at)?;
             named.insert(key.to_owned(), account);
@@ -341,10 +340,8 @@ async fn limits(tx: &Tx, lots: &[Lot<'_>]) -> Result<(), Error> {
         else {
             continue;
         };
-        within_limit(tx, lot.policy, product, holder.account, units).await.map_err(|error| match error {
-            Error::Refused(refusal) => Error::Refused(refusal.at(["lines".to_owned(), place.to_string()])),
-            other => other,
-        })?;
+        let within = within_limit(tx, lot.policy, product, holder.account, units).await;
+        within.map_err(|error| error.refusing(|refusal| refusal.at(["lines".to_owned(), place.to_string()])))?;
     }
     Ok(())
 }

@@ -54,14 +54,11 @@ pub async fn reserve(tx: &mut Tx, actor: &Actor, command: &Reserve) -> Result<He
             format!("a reservation of this product lasts 1 to {} minutes", claim.policy.reservation_max_minutes);
         return Err(invalid(message).at(["minutes"]).into());
     }
-    let account = match named.anybody() {
-        true => Some(named.resolve(tx, actor, claim.account.take()).await?),
-        false => None,
-    };
+    let account = if named.anybody() { Some(named.resolve(tx, actor, claim.account.take()).await?) } else { None };
 
     settle(tx, &mut claim).await?;
     let transition = Transition::<unit::Entity>::decide(claim.unit.status, entitlement::Command::Reserve)?;
-    let held = entitlement::change(tx, &mut claim.unit, transition, Default::default()).await?;
+    let held = entitlement::change(tx, &mut claim.unit, transition, <unit::ActiveModel as Default>::default()).await?;
     let hold = reservation::Model {
         id: tx.id(),
         version: 1,

@@ -68,13 +68,10 @@ impl OrderFilter {
             product: argument::optional(self.product_id.as_ref(), "filter.productId")?,
             statuses: stored(self.status),
             fulfillment: self.fulfillment_status.map(|statuses| {
-                let mut once = Vec::new();
-                statuses.into_iter().for_each(|status| {
-                    if !once.contains(&status) {
-                        once.push(status);
-                    }
-                });
-                once
+                [FulfillmentStatus::Unfulfilled, FulfillmentStatus::PartiallyFulfilled, FulfillmentStatus::Fulfilled]
+                    .into_iter()
+                    .filter(|status| statuses.contains(status))
+                    .collect()
             }),
             email: self.buyer_email.map(argument::text),
             from: self.placed_from.map(|moment| moment.0),

@@ -29,7 +29,7 @@ pub struct AssignEntitlementInput {
     pub resource: Option<String>,
     /// Input that the product's policy asks for: an object. What is missing can be submitted later.
     pub input: Option<Json>,
-    /// Refuse with STALE_VERSION unless the unit is at this version.
+    /// Refuse with `STALE_VERSION` unless the unit is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
@@ -109,11 +109,11 @@ async fn load_in_order(ctx: &Context<'_>, ids: Vec<crate::id::AssignmentId>) -> 
 /// Input for an assignment that waits for it.
 #[derive(InputObject, Clone)]
 pub struct SubmitAssignmentInputInput {
-    /// The assignment, in state AWAITING_INPUT.
+    /// The assignment, in state `AWAITING_INPUT`.
     pub assignment_id: ID,
     /// An object whose members are added to what was submitted before.
     pub input: Json,
-    /// Refuse with STALE_VERSION unless the assignment is at this version.
+    /// Refuse with `STALE_VERSION` unless the assignment is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,

@@ -63,7 +63,7 @@ impl RedemptionMutation {
     /// with the same code while the assignment is in force, and gets the same assignment.
     ///
     /// A code is a bearer instrument: whoever may redeem may redeem any valid code, whichever channel sold it. Unknown codes are counted:
-    /// after too many in a quarter of an hour the answer is RATE_LIMITED.
+    /// after too many in a quarter of an hour the answer is `RATE_LIMITED`.
     ///
     /// Roles: ADMIN, SUPPORT, PARTNER, CUSTOMER.
     async fn redeem_code(

@@ -27,7 +27,7 @@ pub struct ReserveEntitlementInput {
     pub resource: Option<String>,
     /// How long, in minutes; the policy's `reservationMinutes` where it is left out.
     pub minutes: Option<i32>,
-    /// Refuse with STALE_VERSION unless the unit is at this version.
+    /// Refuse with `STALE_VERSION` unless the unit is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
@@ -40,7 +40,7 @@ pub struct ExtendReservationInput {
     pub reservation_id: ID,
     /// Minutes after its present end. In all it may last the policy's `reservationMaxMinutes`.
     pub minutes: i32,
-    /// Refuse with STALE_VERSION unless the reservation is at this version.
+    /// Refuse with `STALE_VERSION` unless the reservation is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
@@ -55,7 +55,7 @@ pub struct ConfirmReservationInput {
     pub account: Option<AccountInput>,
     /// Input that the product's policy asks for: an object. What is missing can be submitted later.
     pub input: Option<Json>,
-    /// Refuse with STALE_VERSION unless the reservation is at this version.
+    /// Refuse with `STALE_VERSION` unless the reservation is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
@@ -68,7 +68,7 @@ pub struct ReleaseReservationInput {
     pub reservation_id: ID,
     /// Why, for the journal.
     pub reason: Option<String>,
-    /// Refuse with STALE_VERSION unless the reservation is at this version.
+    /// Refuse with `STALE_VERSION` unless the reservation is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,

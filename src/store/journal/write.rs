@@ -121,9 +121,10 @@ pub async fn events(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> 
             return Ok(());
         }
         let (events, tallies) = (events.unwrap_or_default(), tallies.unwrap_or_default());
-        match tx.backend() {
-            DbBackend::Postgres => queue(tx, events, tallies).await?,
-            _ => number(tx, events, tallies).await?,
+        if tx.backend() == DbBackend::Postgres {
+            queue(tx, events, tallies).await?;
+        } else {
+            number(tx, events, tallies).await?;
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct UpdateChannelInput {
     pub name: Option<String>,
     /// Whether it takes new orders. What it has sold stays valid either way.
     pub active: Option<bool>,
-    /// Refuse with STALE_VERSION unless the channel is at this version.
+    /// Refuse with `STALE_VERSION` unless the channel is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,

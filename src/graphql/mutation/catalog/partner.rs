@@ -38,7 +38,7 @@ pub struct UpdatePartnerInput {
     pub parent_id: MaybeUndefined<ID>,
     /// Whether keys of the partner and of those below it open anything.
     pub active: Option<bool>,
-    /// Refuse with STALE_VERSION unless the partner is at this version.
+    /// Refuse with `STALE_VERSION` unless the partner is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,

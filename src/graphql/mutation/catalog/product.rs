@@ -67,7 +67,7 @@ pub struct UpdateProductInput {
     pub name: Option<String>,
     /// Changes of the terms, for later sales: what has been sold keeps the version it was sold under.
     pub policy: Option<FulfillmentPolicyInput>,
-    /// Refuse with STALE_VERSION unless the product is at this version.
+    /// Refuse with `STALE_VERSION` unless the product is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
