@@ -1,33 +1,35 @@
 //! Subscriptions: events that come once, in order and from where the reader stopped; objects that are shown as they are.
 
+mod live;
+mod redemption;
+
 use serde_json::{Value, json};
 
 use crate::harness::{App, Client, Shop, Subscription, Test, both_engines, shop};
 
 pub fn tests() -> Vec<Test> {
-    both_engines![
-        events_come_as_they_happen,
-        events_come_from_now_on_where_no_cursor_is_given,
-        events_are_resumed_without_gap_or_repeat_across_a_restart,
-        a_cursor_is_the_same_under_every_filter_and_for_every_reader,
-        an_event_is_as_it_was_and_its_records_as_they_are,
-        a_whole_order_is_one_event,
-        filters_let_through_what_they_name,
-        redemptions_tell_of_redeemed_codes_alone,
-        refused_attempts_come_where_they_are_asked_for,
-        redemptions_are_resumed_by_their_cursors,
-        a_cursor_that_cannot_be_resumed_from_is_refused,
-        malformed_arguments_are_refused,
-        an_order_is_shown_at_once_and_after_each_change_below_it,
-        an_entitlement_is_shown_at_once_and_after_each_change,
-        changes_elsewhere_wake_nobody,
-        statistics_are_shown_at_once_and_after_each_change,
-        what_nobody_has_is_not_found,
-        actors_are_named_to_their_own_side_alone,
-        several_operations_share_a_socket,
-        a_stopped_operation_is_silent,
-        a_subscription_by_post_is_refused,
+    [
+        both_engines![
+            events_come_as_they_happen,
+            events_come_from_now_on_where_no_cursor_is_given,
+            events_are_resumed_without_gap_or_repeat_across_a_restart,
+            a_cursor_is_the_same_under_every_filter_and_for_every_reader,
+            an_event_is_as_it_was_and_its_records_as_they_are,
+            a_whole_order_is_one_event,
+            filters_let_through_what_they_name,
+            a_cursor_that_cannot_be_resumed_from_is_refused,
+            malformed_arguments_are_refused,
+            actors_are_named_to_their_own_side_alone,
+            several_operations_share_a_socket,
+            a_stopped_operation_is_silent,
+            a_subscription_by_post_is_refused,
+        ],
+        live::tests(),
+        redemption::tests(),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 async fn shop(app: &App) -> Shop {
@@ -263,80 +265,6 @@ async fn filters_let_through_what_they_name(app: App) {
     }
 }
 
-async fn redemptions_tell_of_redeemed_codes_alone(app: App) {
-    let shop = shop(&app).await;
-    let of_b = shop::product(&app, "B", json!({})).await;
-    let other = shop.open_below(&app, "North").await;
-    let after = now(&shop.key).await;
-    let first = shop.place("o-1", json!([{"sku": "A"}, {"sku": "B"}])).await;
-    let second = other.place("o-2", json!([{"sku": "A"}])).await;
-    for (place, account) in [(0, "ann"), (1, "bob")] {
-        shop.redeem(code(&first.codes, place), account).await.data();
-        shop.redeem(code(&first.codes, place), "mallory").await.data();
-    }
-    other.redeem(code(&second.codes, 0), "cat").await.data();
-    let last = shop.place("o-3", json!([{"sku": "A"}])).await;
-    shop.redeem(code(&last.codes, 0), "dan").await.data();
-    for (filter, expected) in [
-        (json!({}), vec!["o-1", "o-1", "o-2", "o-3"]),
-        (json!({"channel": shop.channel}), vec!["o-1", "o-1", "o-3"]),
-        (json!({"product": of_b}), vec!["o-1"]),
-        (json!({"channel": other.channel}), vec!["o-2"]),
-    ] {
-        let mut variables = filter.clone();
-        variables.as_object_mut().expect("an object").insert("after".to_owned(), json!(after));
-        let mut redemptions = shop.key.subscribe(REDEMPTIONS, variables).await;
-        for reference in expected {
-            let event = next(&mut redemptions, "redemptions").await;
-            assert_eq!(
-                (text(&event, "/type"), text(&event, "/order/externalReference")),
-                ("CODE_REDEEMED", reference),
-                "{filter}"
-            );
-            assert_eq!(text(&event, "/redemptionAttempt/outcome"), "SUCCEEDED");
-        }
-    }
-}
-
-async fn refused_attempts_come_where_they_are_asked_for(app: App) {
-    let shop = shop(&app).await;
-    let after = now(&shop.key).await;
-    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
-    shop.redeem(code(&placed.codes, 0), "ann").await.data();
-    let refused = shop.redeem(code(&placed.codes, 0), "bob").await;
-    assert_eq!(refused.at("/redeemCode/userErrors/0/code"), "ALREADY_REDEEMED");
-    let mut redemptions = shop.key.subscribe(REDEMPTIONS, json!({"after": after, "rejected": true})).await;
-    let seen = [next(&mut redemptions, "redemptions").await, next(&mut redemptions, "redemptions").await];
-    assert_eq!(seen.each_ref().map(|event| text(event, "/type")), ["CODE_REDEEMED", "REDEMPTION_REJECTED"]);
-    let attempts = seen.each_ref().map(|event| event.get("redemptionAttempt").expect("an attempt"));
-    assert_eq!(
-        attempts,
-        [
-            &json!({"outcome": "SUCCEEDED", "reason": null}),
-            &json!({"outcome": "REJECTED", "reason": "ALREADY_REDEEMED"})
-        ]
-    );
-}
-
-async fn redemptions_are_resumed_by_their_cursors(app: App) {
-    let shop = shop(&app).await;
-    let mut cursor = now(&shop.key).await;
-    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 5}])).await;
-    let mut seen = Vec::new();
-    for (place, redeemed) in placed.codes.iter().enumerate() {
-        shop.redeem(redeemed, &format!("account-{place}")).await.data();
-    }
-    let query = "subscription ($after: Cursor) { redemptions(after: $after) { cursor assignment { account { externalReference } } } }";
-    for _ in &placed.codes {
-        let mut redemptions = shop.key.subscribe(query, json!({"after": cursor})).await;
-        let event = next(&mut redemptions, "redemptions").await;
-        text(&event, "/cursor").clone_into(&mut cursor);
-        seen.push(text(&event, "/assignment/account/externalReference").to_owned());
-        redemptions.stop().await;
-    }
-    assert_eq!(seen, (0..5).map(|place| format!("account-{place}")).collect::<Vec<_>>());
-}
-
 async fn a_cursor_that_cannot_be_resumed_from_is_refused(app: App) {
     let shop = shop(&app).await;
     for (query, field) in [(EVENTS, "events"), (REDEMPTIONS, "redemptions")] {
@@ -371,131 +299,6 @@ async fn malformed_arguments_are_refused(app: App) {
         let mut stream = shop.key.subscribe(document, json!({})).await;
         assert_eq!(stream.refused().await.code(), Some(expected), "{document}");
     }
-}
-
-async fn an_order_is_shown_at_once_and_after_each_change_below_it(app: App) {
-    let shop = shop(&app).await;
-    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 2}])).await;
-    let query = "subscription ($id: ID!) { orderUpdated(id: $id) { fulfillmentStatus statistics { unassigned reserved active } } }";
-    let mut order = shop.key.subscribe(query, json!({"id": placed.order})).await;
-    let state = |fulfillment: &str, unassigned: i64, reserved: i64, active: i64| json!({"fulfillmentStatus": fulfillment, "statistics": {"unassigned": unassigned, "reserved": reserved, "active": active}});
-    assert_eq!(next(&mut order, "orderUpdated").await, state("UNFULFILLED", 2, 0, 0));
-    shop.redeem(code(&placed.codes, 0), "ann").await.data();
-    until(&mut order, "orderUpdated", &state("PARTIALLY_FULFILLED", 1, 0, 1)).await;
-    let unit = unit_in(&shop.key, &placed.order, "UNASSIGNED").await;
-    reserve(&shop.key, &unit).await;
-    until(&mut order, "orderUpdated", &state("PARTIALLY_FULFILLED", 0, 1, 1)).await;
-    shop.redeem(code(&placed.codes, 1), "ann").await.data();
-    until(&mut order, "orderUpdated", &state("FULFILLED", 0, 0, 2)).await;
-}
-
-/// Passes over states, of which a change may bring several, until `state` comes.
-async fn until(stream: &mut Subscription, field: &str, state: &Value) {
-    for _ in 0..10 {
-        if next(stream, field).await == *state {
-            return;
-        }
-    }
-    panic!("{state} did not come");
-}
-
-async fn unit_in(client: &Client, order: &str, status: &str) -> String {
-    let query = "query ($id: ID!, $status: EntitlementStatus!) { order(id: $id) { entitlements(filter: { status: [$status] }) { nodes { id } } } }";
-    client.query(query, json!({"id": order, "status": status})).await.text("/order/entitlements/nodes/0/id")
-}
-
-async fn reserve(client: &Client, unit: &str) -> String {
-    let mutation = r#"mutation ($id: ID!) { reserveEntitlement(input: { entitlementId: $id, account: { externalReference: "ann" } }) {
-        reservation { id } userErrors { message }
-    } }"#;
-    client.query(mutation, json!({"id": unit})).await.text("/reserveEntitlement/reservation/id")
-}
-
-async fn an_entitlement_is_shown_at_once_and_after_each_change(app: App) {
-    let shop = shop(&app).await;
-    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
-    let unit = placed.units.concat();
-    let query = "subscription ($id: ID!) { entitlementUpdated(id: $id) {
-        status version activationCode { status } reservation { status } assignment { account { externalReference } }
-    } }";
-    let mut entitlement = shop.key.subscribe(query, json!({"id": unit})).await;
-    let first = next(&mut entitlement, "entitlementUpdated").await;
-    let expected = json!({"status": "UNASSIGNED", "version": 1, "activationCode": {"status": "ISSUED"}, "reservation": null, "assignment": null});
-    assert_eq!(first, expected);
-    reserve(&shop.key, &unit).await;
-    let second = next(&mut entitlement, "entitlementUpdated").await;
-    assert_eq!((text(&second, "/status"), text(&second, "/reservation/status")), ("RESERVED", "HELD"));
-    shop.redeem(code(&placed.codes, 0), "ann").await.data();
-    let third = next(&mut entitlement, "entitlementUpdated").await;
-    assert_eq!((text(&third, "/status"), text(&third, "/assignment/account/externalReference")), ("ACTIVE", "ann"));
-    assert_eq!(text(&third, "/activationCode/status"), "REDEEMED");
-}
-
-async fn changes_elsewhere_wake_nobody(app: App) {
-    let shop = shop(&app).await;
-    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
-    let query = "subscription ($id: ID!) { orderUpdated(id: $id) { fulfillmentStatus } }";
-    let mut order = shop.key.subscribe(query, json!({"id": placed.order})).await;
-    assert_eq!(next(&mut order, "orderUpdated").await, json!({"fulfillmentStatus": "UNFULFILLED"}));
-    let mut events = shop
-        .key
-        .subscribe(EVENTS, json!({"after": now(&shop.key).await, "filter": {"types": ["CODE_REDEEMED"]}}))
-        .await;
-    for number in 0..5 {
-        let other = shop.place(&format!("other-{number}"), json!([{"sku": "A"}])).await;
-        shop.redeem(code(&other.codes, 0), "ann").await.data();
-        next(&mut events, "events").await;
-    }
-    shop.redeem(code(&placed.codes, 0), "ann").await.data();
-    assert_eq!(
-        next(&mut order, "orderUpdated").await,
-        json!({"fulfillmentStatus": "FULFILLED"}),
-        "nothing came in between"
-    );
-}
-
-async fn statistics_are_shown_at_once_and_after_each_change(app: App) {
-    let shop = shop(&app).await;
-    let other = Shop::open(&app, "Beta").await;
-    let of_b = shop::product(&app, "B", json!({})).await;
-    let query = "subscription ($channel: ID, $product: ID) { statisticsUpdated(channelId: $channel, productId: $product) { ordered unassigned active } }";
-    let figures = |ordered: i64, unassigned: i64, active: i64| json!({"ordered": ordered, "unassigned": unassigned, "active": active});
-    let mut own = shop.key.subscribe(query, json!({})).await;
-    let mut all = app.admin().subscribe(query, json!({})).await;
-    let mut of_product = shop.key.subscribe(query, json!({"product": of_b, "channel": shop.channel})).await;
-    for stream in [&mut own, &mut all, &mut of_product] {
-        assert_eq!(next(stream, "statisticsUpdated").await, figures(0, 0, 0));
-    }
-    other.place("b-1", json!([{"sku": "A", "quantity": 7}])).await;
-    until(&mut all, "statisticsUpdated", &figures(7, 7, 0)).await;
-    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 2}, {"sku": "B"}])).await;
-    until(&mut own, "statisticsUpdated", &figures(3, 3, 0)).await;
-    until(&mut all, "statisticsUpdated", &figures(10, 10, 0)).await;
-    until(&mut of_product, "statisticsUpdated", &figures(1, 1, 0)).await;
-    shop.redeem(placed.codes.last().expect("a code"), "ann").await.data();
-    until(&mut own, "statisticsUpdated", &figures(3, 2, 1)).await;
-    until(&mut of_product, "statisticsUpdated", &figures(1, 0, 1)).await;
-}
-
-async fn what_nobody_has_is_not_found(app: App) {
-    let shop = shop(&app).await;
-    for document in [
-        r#"subscription { orderUpdated(id: "ord_01h455vb4pex5vsknk084sn02q") { id } }"#,
-        r#"subscription { entitlementUpdated(id: "ent_01h455vb4pex5vsknk084sn02q") { id } }"#,
-    ] {
-        for client in [&shop.key, &app.admin()] {
-            let mut stream = client.subscribe(document, json!({})).await;
-            assert_eq!(stream.refused().await.code(), Some("NOT_FOUND"), "{document}");
-        }
-    }
-    let mut stream = shop
-        .key
-        .subscribe(
-            "subscription ($id: ID) { statisticsUpdated(channelId: $id) { ordered } }",
-            json!({"id": "chn_01h455vb4pex5vsknk084sn02q"}),
-        )
-        .await;
-    assert_eq!(next(&mut stream, "statisticsUpdated").await, json!({"ordered": 0}));
 }
 
 async fn actors_are_named_to_their_own_side_alone(app: App) {

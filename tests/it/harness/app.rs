@@ -108,11 +108,6 @@ impl App {
         self.node.stop.cancel();
     }
 
-    /// Where this node listens.
-    pub fn address(&self) -> SocketAddr {
-        self.node.address
-    }
-
     /// How many SQL statements this node has run since this was last asked.
     pub fn statements(&self) -> u64 {
         let count = self.node.db.statements();

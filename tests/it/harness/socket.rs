@@ -112,11 +112,6 @@ impl Subscription {
         answer(json!({"errors": self.payload("error", "the refusal").await}))
     }
 
-    /// Awaits the end of the stream by the service's own word.
-    pub async fn completed(&mut self) {
-        self.0.message("complete", "the end of the stream").await;
-    }
-
     /// Awaits the close of the socket and gives its code; results that come before it are passed over.
     pub async fn closed(&mut self) -> u16 {
         loop {
