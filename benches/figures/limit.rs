@@ -38,9 +38,10 @@ struct Found {
 impl Limit {
     pub async fn open(engine: &Engine) -> Self {
         let connection = connect(&engine.database("limit").await).await;
-        let types = match connection.get_database_backend() {
-            DbBackend::Postgres => [("{id}", "uuid"), ("{bytes}", "bytea"), ("{serial}", "bigserial")],
-            _ => [("{id}", "BLOB"), ("{bytes}", "BLOB"), ("{serial}", "INTEGER")],
+        let types = if connection.get_database_backend() == DbBackend::Postgres {
+            [("{id}", "uuid"), ("{bytes}", "bytea"), ("{serial}", "bigserial")]
+        } else {
+            [("{id}", "BLOB"), ("{bytes}", "BLOB"), ("{serial}", "INTEGER")]
         };
         let script = types.iter().fold(TABLES.to_owned(), |script, (name, kind)| script.replace(name, kind));
         for statement in script.split(";\n") {

@@ -4,7 +4,12 @@
 //! created, there too; `-- issue`, `-- redeem`, `-- race` pick one figure. The service runs in this process and is asked over HTTP. The limits are
 //! the same work as plain statements over plain tables, without a service. Nothing else should run meanwhile.
 
-#![expect(clippy::expect_used, reason = "a measurement that fails should say so and end")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a measurement that fails should say so and end")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is measured against has neither the service's ids nor its configuration"
+)]
+#![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 mod limit;
 mod subject;

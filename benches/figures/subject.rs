@@ -119,7 +119,10 @@ impl Subject {
         let mut subject = Self { address, secret, channel: String::new(), stop, running };
         let client = subject.client(0).await;
         let made = client.ask("mutation { createChannel(input: {name: \"bench\", kind: DIRECT}) { channel { id } } createProduct(input: {sku: \"A\", name: \"A\"}) { product { id } } }", json!({}));
-        subject.channel = made.await["data"]["createChannel"]["channel"]["id"].as_str().expect("a channel").to_owned();
+        made.await["data"]["createChannel"]["channel"]["id"]
+            .as_str()
+            .expect("a channel")
+            .clone_into(&mut subject.channel);
         subject
     }
 
@@ -199,7 +202,7 @@ impl Client {
         stream.write_all(head.as_bytes()).await.expect("a write");
         stream.write_all(body.as_bytes()).await.expect("a write");
         stream.flush().await.expect("a write");
-        let answer = tokio::time::timeout(Duration::from_secs(60), read(&mut stream)).await.expect("an answer in time");
+        let answer = tokio::time::timeout(Duration::from_mins(1), read(&mut stream)).await.expect("an answer in time");
         serde_json::from_slice(&answer).expect("JSON")
     }
 }

@@ -46,9 +46,10 @@ async fn shop(app: &App) -> Shop {
 }
 
 fn order(shop: &Shop, reference: &str, lines: Value, more: Value) -> Value {
-    let mut input = json!({"channelId": shop.channel, "externalReference": reference, "lines": lines});
-    if let (Some(input), Value::Object(more)) = (input.as_object_mut(), more) {
-        input.extend(more);
+    let mut input = json!({"channelId": shop.channel, "externalReference": reference});
+    if let (Value::Object(input), Value::Object(mut more)) = (&mut input, more) {
+        input.append(&mut more);
+        input.insert("lines".to_owned(), lines);
     }
     input
 }

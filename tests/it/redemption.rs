@@ -374,7 +374,7 @@ async fn of_many_at_once_one_redeems(app: App) {
         let code = code(&placed, 0).to_owned();
         async move { redeem(&client, &code, &format!("account {place}")).await }
     };
-    let answers = join_all(nodes.iter().cycle().cloned().take(REDEEMERS).enumerate().map(one)).await;
+    let answers = join_all(nodes.iter().cycle().take(REDEEMERS).cloned().enumerate().map(one)).await;
     let outcomes: Vec<Option<&str>> = answers.iter().map(Answer::refusal).collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_none()).count(), 1, "{outcomes:?}");
     assert_eq!(

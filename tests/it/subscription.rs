@@ -5,7 +5,10 @@ mod redemption;
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Client, Shop, Subscription, Test, both_engines, shop};
+use crate::harness::{
+    App, Client, Shop, Subscription, Test, both_engines,
+    shop::{self, Placed},
+};
 
 pub fn tests() -> Vec<Test> {
     [
@@ -52,6 +55,14 @@ async fn now(client: &Client) -> String {
     client.query("{ events(last: 1) { edges { cursor } } }", json!({})).await.text("/events/edges/0/cursor")
 }
 
+/// Places an order and waits until the node has read past it: whoever subscribes now is told of nothing older.
+async fn place_and_read(shop: &Shop, reference: &str, lines: Value) -> Placed {
+    let mut events = shop.key.subscribe(EVENTS, json!({"after": now(&shop.key).await})).await;
+    let placed = shop.place(reference, lines).await;
+    next(&mut events, "events").await;
+    placed
+}
+
 /// The next event of a stream of `field`.
 async fn next(stream: &mut Subscription, field: &str) -> Value {
     stream.next().await.at(&format!("/{field}")).clone()
@@ -81,10 +92,7 @@ async fn events_come_as_they_happen(app: App) {
 
 async fn events_come_from_now_on_where_no_cursor_is_given(app: App) {
     let shop = shop(&app).await;
-    // Once an event has come to somebody, the node has read past it.
-    let mut earlier = shop.key.subscribe(EVENTS, json!({"after": now(&shop.key).await})).await;
-    shop.place("before", json!([{"sku": "A"}])).await;
-    next(&mut earlier, "events").await;
+    place_and_read(&shop, "before", json!([{"sku": "A"}])).await;
     // The first state of a live object on the same socket says that the service has read what came before it.
     let mut socket = shop.key.socket().await;
     for (id, query) in [("events", EVENTS), ("live", "subscription { statisticsUpdated { ordered } }")] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EVENTS, code, next, now, shop, text};
+use super::{EVENTS, code, next, now, place_and_read, shop, text};
 use crate::harness::{App, Client, Shop, Subscription, Test, both_engines};
 
 pub fn tests() -> Vec<Test> {
@@ -55,7 +55,7 @@ async fn reserve(client: &Client, unit: &str) -> String {
 
 async fn an_entitlement_is_shown_at_once_and_after_each_change(app: App) {
     let shop = shop(&app).await;
-    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    let placed = place_and_read(&shop, "o-1", json!([{"sku": "A"}])).await;
     let unit = placed.units.concat();
     let query = "subscription ($id: ID!) { entitlementUpdated(id: $id) {
         status version activationCode { status } reservation { status } assignment { account { externalReference } }
@@ -75,7 +75,7 @@ async fn an_entitlement_is_shown_at_once_and_after_each_change(app: App) {
 
 async fn changes_elsewhere_wake_nobody(app: App) {
     let shop = shop(&app).await;
-    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    let placed = place_and_read(&shop, "o-1", json!([{"sku": "A"}])).await;
     let query = "subscription ($id: ID!) { orderUpdated(id: $id) { fulfillmentStatus } }";
     let mut order = shop.key.subscribe(query, json!({"id": placed.order})).await;
     assert_eq!(next(&mut order, "orderUpdated").await, json!({"fulfillmentStatus": "UNFULFILLED"}));
