@@ -82,6 +82,8 @@ pub struct Limits {
     pub guesses: u32,
     /// The same for a server's key, behind which many people stand.
     pub server_guesses: u32,
+    /// Failures after which an operation of a provisioner is for somebody to decide about, however retryable they were.
+    pub provisioning_attempts: u32,
     /// Connections to a PostgreSQL server.
     pub connections: u32,
 }
@@ -110,6 +112,7 @@ impl Default for Limits {
             order_lines: 2_000,
             guesses: 10,
             server_guesses: 1_000,
+            provisioning_attempts: 10,
             connections: 16,
         }
     }
@@ -204,6 +207,12 @@ impl Limits {
             order_lines: count("CLAIMCHECK_MAX_ORDER_LINES", 100_000, default.order_lines)?,
             guesses: number(variable, "CLAIMCHECK_MAX_GUESSES", 1..=1_000_000, default.guesses)?,
             server_guesses: number(variable, "CLAIMCHECK_MAX_SERVER_GUESSES", 1..=1_000_000, default.server_guesses)?,
+            provisioning_attempts: number(
+                variable,
+                "CLAIMCHECK_MAX_PROVISIONING_ATTEMPTS",
+                1..=1_000,
+                default.provisioning_attempts,
+            )?,
             connections: number(variable, "CLAIMCHECK_MAX_CONNECTIONS", 2..=10_000, default.connections)?,
             ..default
         })
@@ -269,7 +278,7 @@ mod tests {
         assert_eq!((limits.mutation_root_fields, limits.errors, limits.body_bytes), (10, 10, 1 << 20));
         assert_eq!((limits.operations_per_socket, limits.sockets, limits.customer_sockets), (64, 50_000, 20));
         assert_eq!((limits.order_units, limits.order_lines), (100_000, 2_000));
-        assert_eq!((limits.guesses, limits.server_guesses), (10, 1_000));
+        assert_eq!((limits.guesses, limits.server_guesses, limits.provisioning_attempts), (10, 1_000, 10));
         assert_eq!(limits.request_timeout, Duration::from_secs(30));
     }
 

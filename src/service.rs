@@ -23,7 +23,10 @@ use crate::{
         health::{Readiness, Report},
     },
     store::{Db, Error, OpenError, Settings},
-    task::sequence::{Sequencer, sequence_all},
+    task::{
+        sequence::{Sequencer, sequence_all},
+        sweep,
+    },
 };
 
 /// How long requests and sockets may take to finish when the service stops.
@@ -68,6 +71,7 @@ pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
         order_lines: limits.order_lines,
         guesses: limits.guesses,
         server_guesses: limits.server_guesses,
+        provisioning_attempts: i32::try_from(limits.provisioning_attempts).unwrap_or(i32::MAX),
     };
     let (clock, ids) = (config.clock.clone(), config.ids.clone());
     Db::open(&config.database_url, limits.connections, clock, ids, settings).await
@@ -162,6 +166,7 @@ impl Service {
         let sequencer = Sequencer::new(self.db.clone(), self.feed.sequenced());
         loops.spawn(sequencer.run(stop.clone()));
         loops.spawn(self.feed.tail().run(stop.clone()));
+        loops.spawn(sweep::run(self.db.clone(), stop.clone()));
         loops.spawn(write_uses(self.directory.clone(), stop.clone()));
     }
 

@@ -34,7 +34,7 @@ impl fmt::Display for Engine {
 
 /// SQLite, and PostgreSQL where `BENCH_DATABASE_URL` names a server.
 pub async fn engines() -> Vec<Engine> {
-    let directory = || tempfile::tempdir_in(".").expect("a directory beside the database");
+    let directory = || tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk");
     let server = std::env::var("BENCH_DATABASE_URL").ok();
     let postgres = server.map(|server| Engine::Postgres { server, directory: directory() });
     [Engine::Sqlite(directory())].into_iter().chain(postgres).collect()

@@ -38,6 +38,11 @@ pub struct Named {
 }
 
 impl Named {
+    /// Nobody: for what is done to a unit and names no account.
+    pub fn nobody() -> Self {
+        Self { namespace: PartnerId::HOUSE, reference: None, email: None, display_name: None, own: None }
+    }
+
     /// The account `reference` means to `actor`; without one, the actor's own.
     pub fn by(actor: &Actor, reference: Option<&Reference>) -> Result<Self, Error> {
         let Some(named) = reference else {

@@ -102,6 +102,27 @@ pub enum Operation {
     ExtendReservation,
     ConfirmReservation,
     ReleaseReservation,
+    TransferEntitlement,
+    ReleaseAssignment,
+    /// The argument `force` of `releaseAssignment`.
+    ForceRelease,
+    CancelOrder,
+    /// The argument `includeAssigned` of `cancelOrder`.
+    CancelAssigned,
+    RevokeEntitlement,
+    ReissueEntitlement,
+    RotateActivationCode,
+    RevealActivationCode,
+    ExportActivationCodes,
+    SuspendEntitlement,
+    ResumeEntitlement,
+    ExtendEntitlement,
+    ResolveException,
+    ClaimProvisioning,
+    ExtendProvisioningLease,
+    CompleteProvisioning,
+    FailProvisioning,
+    RetryProvisioning,
 }
 
 impl Operation {
@@ -120,8 +141,28 @@ impl Operation {
             | Self::ImportOrders => &[Role::Admin],
             Self::ApiKeys => &[Role::Admin, Role::Support],
             Self::PlaceOrder => &[Role::Admin, Role::Partner],
-            Self::AssignEntitlement | Self::AssignEntitlements => &[Role::Admin, Role::Support, Role::Partner],
-            Self::RedeemCode
+            Self::ClaimProvisioning
+            | Self::ExtendProvisioningLease
+            | Self::CompleteProvisioning
+            | Self::FailProvisioning => &[Role::Admin, Role::Provisioner],
+            Self::RetryProvisioning => &[Role::Admin, Role::Support, Role::Provisioner],
+            Self::ForceRelease
+            | Self::CancelAssigned
+            | Self::SuspendEntitlement
+            | Self::ResumeEntitlement
+            | Self::ExtendEntitlement
+            | Self::ResolveException => &[Role::Admin, Role::Support],
+            Self::AssignEntitlement
+            | Self::AssignEntitlements
+            | Self::ReleaseAssignment
+            | Self::CancelOrder
+            | Self::RevokeEntitlement
+            | Self::ReissueEntitlement
+            | Self::RotateActivationCode
+            | Self::RevealActivationCode
+            | Self::ExportActivationCodes => &[Role::Admin, Role::Support, Role::Partner],
+            Self::TransferEntitlement
+            | Self::RedeemCode
             | Self::RedemptionCheck
             | Self::SubmitAssignmentInput
             | Self::ReserveEntitlement

@@ -24,6 +24,23 @@ pub enum Action {
     Extend,
 }
 
+impl Action {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: [Self; 11] = [
+        Self::Reserve,
+        Self::Assign,
+        Self::Redeem,
+        Self::Transfer,
+        Self::Release,
+        Self::Suspend,
+        Self::Resume,
+        Self::Revoke,
+        Self::Reissue,
+        Self::RotateCode,
+        Self::Extend,
+    ];
+}
+
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

@@ -31,6 +31,11 @@ pub fn prose(value: &str, most: usize) -> Result<String, Refusal> {
     checked(value, most, |character| character.is_control() && !matches!(character, '\n' | '\r' | '\t'))
 }
 
+/// The reason that somebody gives for what they do.
+pub fn reason(value: &str) -> Result<String, Refusal> {
+    prose(value, REASON).map_err(|refusal| refusal.at(["reason"]))
+}
+
 fn checked(value: &str, most: usize, forbidden: impl Fn(char) -> bool) -> Result<String, Refusal> {
     if value.trim().is_empty() {
         return Err(invalid("this must not be empty"));

@@ -13,10 +13,13 @@ pub mod assignment;
 pub mod catalog;
 pub mod entitlement;
 pub mod error;
+pub mod exception;
 mod idempotency;
 pub mod input;
 pub mod order;
+pub mod provisioning;
 pub mod reservation;
+pub mod sweep;
 pub mod transition;
 pub mod verify;
 

@@ -150,6 +150,37 @@ pub const CHECKS: &[Check] = &[
         name: named::<EntitlementId>,
     },
     Check {
+        holds: "every order and partner has as many units as were ordered and reissued",
+        sql: "SELECT o.id, 'ordered ' || coalesce(l.units, 0) || ', issued ' || coalesce(e.units, 0) AS detail FROM orders o \
+              LEFT JOIN (SELECT order_id, sum(quantity) AS units FROM order_lines GROUP BY order_id) AS l ON l.order_id = o.id \
+              LEFT JOIN (SELECT order_id, partner_id, count(*) AS units FROM entitlements WHERE replaces_id IS NULL \
+                GROUP BY order_id, partner_id) AS e ON e.order_id = o.id AND e.partner_id = o.partner_id \
+              WHERE coalesce(l.units, 0) <> coalesce(e.units, 0)",
+        name: named::<OrderId>,
+    },
+    Check {
+        holds: "a replaced unit has ended, and its successor is of the same line",
+        sql: "SELECT n.id, 'it replaces a unit that is ' || e.status AS detail FROM entitlements n \
+              JOIN entitlements e ON e.id = n.replaces_id \
+              WHERE e.status NOT IN ('REVOKED', 'EXPIRED') OR e.order_line_id <> n.order_line_id OR n.id = e.id",
+        name: named::<EntitlementId>,
+    },
+    Check {
+        holds: "an assignment is being worked on exactly while an attempt is running",
+        sql: "SELECT s.id, 'it is ' || s.status || ' and ' || count(t.id) || ' attempts are running' AS detail FROM assignments s \
+              LEFT JOIN provisioning_attempts t ON t.assignment_id = s.id AND t.outcome = 'STARTED' \
+              GROUP BY s.id, s.status HAVING count(t.id) > 1 OR (s.status = 'PROVISIONING') > (count(t.id) = 1) \
+              OR (count(t.id) = 1 AND s.status NOT IN ('PROVISIONING', 'DEPROVISIONING'))",
+        name: named::<AssignmentId>,
+    },
+    Check {
+        holds: "a cancelled order has no unit that lives",
+        sql: "SELECT e.id, 'it is ' || e.status || ' and its order CANCELLED' AS detail FROM entitlements e \
+              JOIN orders o ON o.id = e.order_id WHERE o.status = 'CANCELLED' AND e.status NOT IN ('REVOKED', 'EXPIRED') \
+              AND e.expires_at IS NULL AND e.replaces_id IS NULL",
+        name: named::<EntitlementId>,
+    },
+    Check {
         holds: "a unit is replaced at most once",
         sql: "SELECT replaces_id AS id, count(*) || ' units replace it' AS detail FROM entitlements \
               WHERE replaces_id IS NOT NULL GROUP BY replaces_id HAVING count(*) > 1",
@@ -191,7 +222,7 @@ pub const CHECKS: &[Check] = &[
                 WHERE e.entitlement_id IS NOT NULL AND e.entitlement_to IS NOT NULL \
               ) AS told JOIN entitlements u ON u.id = told.entitlement_id \
               WHERE told.place = 1 AND told.entitlement_to <> u.status \
-              AND NOT (u.status = 'REVOKED' AND told.entitlement_to IN ('UNASSIGNED', 'RESERVED') AND EXISTS ( \
+              AND NOT (u.status = 'REVOKED' AND told.entitlement_to IN ('UNASSIGNED', 'RESERVED', 'SUSPENDED') AND EXISTS ( \
                 SELECT 1 FROM events c WHERE c.order_id = u.order_id AND c.type = 'ORDER_CANCELLED'))",
         name: named::<EntitlementId>,
     },
@@ -244,7 +275,10 @@ pub const CHECKS: &[Check] = &[
                 FROM events e JOIN {places} p ON p.event_id = e.id \
                 WHERE e.reservation_id IS NOT NULL AND e.type LIKE 'RESERVATION%' \
               ) AS told JOIN reservations r ON r.id = told.reservation_id \
-              WHERE told.place = 1 AND told.to_status <> r.status",
+              WHERE told.place = 1 AND told.to_status <> r.status \
+              AND NOT (r.status = 'RELEASED' AND EXISTS ( \
+                SELECT 1 FROM entitlements u JOIN events c ON c.order_id = u.order_id AND c.type = 'ORDER_CANCELLED' \
+                WHERE u.id = r.entitlement_id AND u.status = 'REVOKED'))",
         name: named::<ReservationId>,
     },
     Check {

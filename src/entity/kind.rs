@@ -67,7 +67,7 @@ stored! {
         CodeIssued, CodeRevealed, CodeRotated, CodeRevoked, CodeExpired, CodeRedeemed, RedemptionRejected,
         ReservationHeld, ReservationExtended, ReservationConfirmed, ReservationReleased, ReservationExpired,
         AssignmentCreated, AssignmentAwaitingInput, AssignmentInputSubmitted, AssignmentProvisioning, AssignmentActivated, AssignmentFailed, AssignmentRetried,
-        AssignmentDeprovisioning, AssignmentDeprovisionFailed, AssignmentEnded, AssignmentCancelled, AttemptUnknown,
+        AssignmentDeprovisioning, AssignmentDeprovisionFailed, AssignmentEndRequested, AssignmentEnded, AssignmentCancelled, AttemptUnknown,
         ExceptionOpened, ExceptionResolved,
         PartnerCreated, PartnerUpdated, ChannelCreated, ChannelUpdated, ProductCreated, ProductUpdated, RuleSet, ApiKeyCreated, ApiKeyRevoked,
     }

@@ -44,7 +44,7 @@ impl Scoped for Entity {
     fn arms(scope: &Scope) -> Arms {
         match scope {
             Scope::All => Arms::All,
-            Scope::Partner { subtree, .. } => Arms::Any(vec![among(Column::PartnerId, subtree)]),
+            Scope::Partner { subtree, .. } => Arms::Any(vec![among(Column::PartnerId.as_column_ref(), subtree)]),
             Scope::Provisioner { .. } => Arms::Any(vec![]),
             Scope::Customer { account, .. } => Arms::Any(vec![COLUMN.buyer_account_id.eq(*account)]),
         }

@@ -38,7 +38,7 @@ impl Scoped for Entity {
     fn arms(scope: &Scope) -> Arms {
         match scope {
             Scope::All => Arms::All,
-            Scope::Partner { subtree, .. } => Arms::Any(vec![among(Column::PartnerId, subtree)]),
+            Scope::Partner { subtree, .. } => Arms::Any(vec![among(Column::PartnerId.as_column_ref(), subtree)]),
             Scope::Provisioner { .. } => Arms::Any(vec![]),
             Scope::Customer { .. } => through::<order::Entity>(scope, order::Column::Id, Column::OrderId),
         }

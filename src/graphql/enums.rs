@@ -396,6 +396,8 @@ pub enum EventType {
     AssignmentDeprovisioning,
     /// Removing it downstream failed.
     AssignmentDeprovisionFailed,
+    /// An assignment is to end once its running attempt has reported.
+    AssignmentEndRequested,
     /// An assignment ended.
     AssignmentEnded,
     /// An assignment was cancelled.

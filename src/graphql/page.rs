@@ -24,6 +24,8 @@ pub const DEFAULT_SIZE: u32 = 20;
 pub const LARGEST_SIZE: u32 = 100;
 /// What an unpaged list counts in a query's complexity.
 const UNPAGED: usize = 10;
+/// The size of a list of the newest where none is given.
+const NEWEST: i32 = 100;
 
 /// A node of a connection.
 pub trait Listed: OutputType + Clone + Send + Sync + 'static {
@@ -175,6 +177,11 @@ pub fn most(first: Option<i32>) -> Result<u32, Fault> {
 pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     let size = first.or(last).and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE as usize);
     1 + size.min(LARGEST_SIZE as usize) * child
+}
+
+/// What a list of the newest counts: as one without pages where its size is the default, for most are short.
+pub fn newest_cost(first: Option<i32>, child: usize) -> usize {
+    if first.is_none_or(|first| first == NEWEST) { unpaged(child) } else { cost(first, None, child) }
 }
 
 /// What a list without pages counts in a query's complexity.

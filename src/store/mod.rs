@@ -56,11 +56,20 @@ pub struct Settings {
     pub guesses: u32,
     /// The same for a server key, behind which many people stand.
     pub server_guesses: u32,
+    /// Failures of a provisioning operation after which somebody has to decide.
+    pub provisioning_attempts: i32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { reveal_days: 30, order_units: 100_000, order_lines: 2_000, guesses: 10, server_guesses: 1_000 }
+        Self {
+            reveal_days: 30,
+            order_units: 100_000,
+            order_lines: 2_000,
+            guesses: 10,
+            server_guesses: 1_000,
+            provisioning_attempts: 10,
+        }
     }
 }
 

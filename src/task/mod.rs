@@ -2,3 +2,4 @@
 //! once. Each is idempotent, goes by a timer, and sooner when it is told that there is work.
 
 pub mod sequence;
+pub mod sweep;

@@ -3,7 +3,7 @@
 //! A row is a command, a column the state it meets, a cell the state it leads to; a dot is a refusal.
 
 use claimcheck::{
-    domain::{activation_code, assignment, entitlement, reservation, transition::Machine},
+    domain::{activation_code, assignment, entitlement, order, provisioning, reservation, transition::Machine},
     entity,
 };
 use sea_orm::Iterable;
@@ -16,6 +16,8 @@ pub fn tests() -> Vec<Test> {
         an_activation_code_obeys_its_table,
         a_reservation_obeys_its_table,
         an_assignment_obeys_its_table,
+        an_order_obeys_its_table,
+        a_provisioning_attempt_obeys_its_table,
         a_terminal_state_has_no_way_out,
     ]
 }
@@ -44,11 +46,19 @@ fn of_a_reservation() -> [reservation::Command; 4] {
     every!(reservation: Extend, Confirm, Release, Expire)
 }
 
-fn of_an_assignment() -> [assignment::Command; 12] {
+fn of_an_assignment() -> [assignment::Command; 14] {
     every!(
         assignment: AddInput, CompleteInput, Claim, Activate, Fail, Requeue, Retry, Cancel, Abandon, Deprovision,
-        FailDeprovisioning, End,
+        FailDeprovisioning, End, RequestEnd, Postpone,
     )
+}
+
+fn of_an_order() -> [order::Command; 2] {
+    every!(order: CancelPart, CancelAll)
+}
+
+fn of_a_provisioning_attempt() -> [provisioning::Command; 4] {
+    every!(provisioning: ExtendLease, Succeed, Fail, GiveUp)
 }
 
 fn an_entitlement_obeys_its_table() {
@@ -67,6 +77,15 @@ fn an_assignment_obeys_its_table() {
     insta::assert_snapshot!("assignment", table::<entity::assignment::Entity>(&of_an_assignment()));
 }
 
+fn an_order_obeys_its_table() {
+    insta::assert_snapshot!("order", table::<entity::order::Entity>(&of_an_order()));
+}
+
+fn a_provisioning_attempt_obeys_its_table() {
+    let table = table::<entity::provisioning_attempt::Entity>(&of_a_provisioning_attempt());
+    insta::assert_snapshot!("provisioning_attempt", table);
+}
+
 fn a_terminal_state_has_no_way_out() {
     assert_eq!(terminal::<entity::entitlement::Entity>(&of_an_entitlement()), ["REVOKED"]);
     let of_code = terminal::<entity::activation_code::Entity>(&of_an_activation_code());
@@ -74,6 +93,9 @@ fn a_terminal_state_has_no_way_out() {
     let of_reservation = terminal::<entity::reservation::Entity>(&of_a_reservation());
     assert_eq!(of_reservation, ["CONFIRMED", "RELEASED", "EXPIRED"]);
     assert_eq!(terminal::<entity::assignment::Entity>(&of_an_assignment()), ["ENDED", "CANCELLED"]);
+    assert_eq!(terminal::<entity::order::Entity>(&of_an_order()), ["CANCELLED"]);
+    let of_attempt = terminal::<entity::provisioning_attempt::Entity>(&of_a_provisioning_attempt());
+    assert_eq!(of_attempt, ["SUCCEEDED", "FAILED", "UNKNOWN"]);
 }
 
 fn terminal<M: Machine<Status: Iterable>>(commands: &[M::Command]) -> Vec<String> {

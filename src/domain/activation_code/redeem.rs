@@ -11,7 +11,7 @@ use super::{
     super::{
         Actor, Error, Operation, Refusal, account, entitlement,
         entitlement::{By, Claim, Giving, event},
-        input, reservation,
+        exception, input, reservation,
         transition::Transition,
     },
     Command,
@@ -22,10 +22,13 @@ use super::{
 use crate::{
     entity::{
         self, activation_code, event,
-        kind::{ActivationCodeStatus, AssignmentMethod, EntitlementStatus, EventType, RedemptionOutcome, RefusalCode},
+        kind::{
+            ActivationCodeStatus, AssignmentMethod, EntitlementStatus, EventType, ExceptionKind, RedemptionOutcome,
+            RefusalCode,
+        },
         redemption_attempt,
     },
-    id::{AccountId, AssignmentId, EntitlementId, RedemptionAttemptId},
+    id::{AccountId, AssignmentId, EntitlementId, ExceptionId, RedemptionAttemptId},
     store::{Tx, journal},
 };
 
@@ -103,6 +106,15 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
         Ok(Way::Fresh | Way::Confirm) => claim_unit(tx, actor, claim, &account, resource, command.input.clone()).await,
         Err(refusal) => reject(tx, actor, Some(&claim), Some(&account), Some(code.last_four()), refusal).await,
     }
+}
+
+/// Whether the live code of a unit could be redeemed for `account`.
+pub(in super::super) fn redeemable(
+    claim: &Claim,
+    account: Option<AccountId>,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    decide(claim, account, now).map(|_| ())
 }
 
 fn unknown(message: &str) -> Refusal {
@@ -195,7 +207,19 @@ async fn reject(
     refusal: Refusal,
 ) -> Result<Result<Redeemed, Refusal>, Error> {
     let attempt_id = tx.id();
-    record(tx, actor, attempt_id, claim, account, last_four, Some(refusal.code)).await?;
+    let exception = match claim {
+        Some(claim) if beyond_its_holder(refusal.code) => {
+            Some(exception::open(tx, ExceptionKind::RedemptionRejected, claim, refusal.code.to_string()).await?)
+        }
+        _ => None,
+    };
+    let refused = Some((refusal.code, exception));
+    record(tx, actor, attempt_id, claim, account, last_four, refused).await?;
+    // What its own people may do instead; whoever merely holds the code learns no more than its state.
+    let refusal = match claim.filter(|claim| claim.visible_to(actor)) {
+        Some(claim) => refusal.instead(claim.allowed_actions(actor, tx.now())),
+        None => refusal,
+    };
     let about = match claim {
         Some(claim) => event(EventType::RedemptionRejected, &claim.unit, &claim.policy, None),
         None => journal::event(EventType::RedemptionRejected),
@@ -211,6 +235,20 @@ async fn reject(
     Ok(Err(refusal))
 }
 
+/// Whether a refusal is one that the holder of the code cannot mend alone: somebody has to decide.
+fn beyond_its_holder(reason: RefusalCode) -> bool {
+    use RefusalCode as Reason;
+    matches!(
+        reason,
+        Reason::CodeExpired
+            | Reason::CodeRevoked
+            | Reason::CodeReplaced
+            | Reason::ReservedByOther
+            | Reason::EntitlementSuspended
+            | Reason::NotEligible
+    )
+}
+
 async fn record(
     tx: &Tx,
     actor: &Actor,
@@ -218,14 +256,14 @@ async fn record(
     claim: Option<&Claim>,
     account: Option<&entity::account::Model>,
     last_four: Option<String>,
-    reason: Option<RefusalCode>,
+    refused: Option<(RefusalCode, Option<ExceptionId>)>,
 ) -> Result<(), Error> {
     let code = claim.and_then(|claim| claim.code.as_ref());
     let unit = claim.map(|claim| &claim.unit);
     let attempt = redemption_attempt::Model {
         id,
-        outcome: if reason.is_none() { RedemptionOutcome::Succeeded } else { RedemptionOutcome::Rejected },
-        reason,
+        outcome: if refused.is_none() { RedemptionOutcome::Succeeded } else { RedemptionOutcome::Rejected },
+        reason: refused.map(|(reason, _)| reason),
         code_last_four: code.map(|code| code.last_four.clone()).or(last_four),
         activation_code_id: code.map(|code| code.id),
         entitlement_id: unit.map(|unit| unit.id),
@@ -234,7 +272,7 @@ async fn record(
         account_id: account.map(|account| account.id),
         account_partner_id: account.map_or(actor.namespace, |account| account.partner_id),
         actor: actor.name.clone(),
-        exception_id: None,
+        exception_id: refused.and_then(|(_, exception)| exception),
         occurred_at: tx.now(),
     };
     let row: redemption_attempt::ActiveModel = attempt.into();

@@ -36,6 +36,10 @@ pub enum Command {
     FailDeprovisioning,
     /// It is over.
     End,
+    /// Its end is wanted, and a running attempt has to report first.
+    RequestEnd,
+    /// It is given more time where it is.
+    Postpone,
 }
 
 impl Machine for Entity {
@@ -46,7 +50,9 @@ impl Machine for Entity {
 
     fn next(status: Status, command: Command) -> Option<Status> {
         match (status, command) {
-            (Status::AwaitingInput, Command::AddInput) => Some(Status::AwaitingInput),
+            (Status::AwaitingInput, Command::AddInput | Command::Postpone) => Some(Status::AwaitingInput),
+            (Status::Pending, Command::Postpone) => Some(Status::Pending),
+            (Status::Provisioning, Command::Postpone | Command::RequestEnd) => Some(Status::Provisioning),
             (Status::AwaitingInput, Command::CompleteInput)
             | (Status::Provisioning, Command::Requeue)
             | (Status::Failed, Command::Retry) => Some(Status::Pending),
@@ -80,7 +86,9 @@ impl Machine for Entity {
                 | Command::Abandon
                 | Command::Deprovision
                 | Command::FailDeprovisioning
-                | Command::End,
+                | Command::End
+                | Command::RequestEnd
+                | Command::Postpone,
             ) => None,
         }
     }

@@ -10,7 +10,7 @@ use super::{
         account::Named,
         entitlement::{self, Beginning, By, Claim, event},
         error::{not_found, stale},
-        input,
+        exception, input,
         transition::Transition,
     },
     Command,
@@ -100,8 +100,17 @@ async fn write(
         activated_at: Set(active.then(|| tx.now())),
         ..Default::default()
     };
+    // A suspended unit stays so; its resumption follows from the assignment.
+    let unit = if active && claim.unit.status == EntitlementStatus::Assigned {
+        let activate = Transition::<unit::Entity>::decide(claim.unit.status, entitlement::Command::Activate)?;
+        Some(entitlement::change(tx, &mut claim.unit, activate, unit::ActiveModel::default()).await?)
+    } else {
+        None
+    };
     let change = transition.apply(tx, assignment.id, assignment.version, changes).await?;
-    let mut told = event::Model {
+    tx.append(event::Model {
+        entitlement_from: unit.map(|change| change.from),
+        entitlement_to: unit.map(|change| change.to),
         assignment_id: Some(assignment.id),
         from_status: Some(change.from.to_string()),
         to_status: Some(change.to.to_string()),
@@ -111,13 +120,6 @@ async fn write(
             &claim.policy,
             Some((assignment.account_id, assignment.account_partner_id)),
         )
-    };
-    // A suspended unit stays so; its resumption follows from the assignment.
-    if active && claim.unit.status == EntitlementStatus::Assigned {
-        let activate = Transition::<unit::Entity>::decide(claim.unit.status, entitlement::Command::Activate)?;
-        let written = entitlement::change(tx, &mut claim.unit, activate, unit::ActiveModel::default()).await?;
-        (told.entitlement_from, told.entitlement_to) = (Some(written.from), Some(written.to));
-    }
-    tx.append(told);
-    Ok(())
+    });
+    if waits { Ok(()) } else { exception::settle(tx, claim, exception::OVERDUE).await }
 }

@@ -5,20 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        Actor, Error, Operation, Refusal,
+        Action, Actor, Error, Operation,
         account::{Named, Reference},
         activation_code,
         error::{invalid, not_found},
         input, reservation,
-        transition::Transition,
     },
-    By, Claim, Command, Giving, allowed_actions, give, within_limit,
+    By, Claim, Giving, give, within_limit,
 };
 use crate::{
-    entity::{
-        self, entitlement,
-        kind::{AssignmentMethod, EntitlementStatus, EventType, RefusalCode},
-    },
+    entity::{self, kind::AssignmentMethod},
     id::{AssignmentId, EntitlementId},
     store::Tx,
 };
@@ -56,24 +52,12 @@ pub async fn assign(tx: &mut Tx, actor: &Actor, command: &Assign) -> Result<Assi
     let mut claim = claim.ok_or_else(|| not_found("entitlement").at(["entitlementId"]))?;
     claim.expect(command.expected_version)?;
 
-    decide(&claim, actor, tx)?;
+    claim.allow(Action::Assign, actor, tx.now()).map_err(|refusal| refusal.at(["entitlementId"]))?;
     let account = named.resolve(tx, actor, claim.account.take()).await?;
     within_limit(tx, &claim.policy, claim.unit.product_id, &account, 1).await?;
 
     let assignment_id = assign_to(tx, &mut claim, &account, resource, command.input.clone()).await?;
     Ok(Assigned { assignment_id, entitlement_id: claim.unit.id })
-}
-
-fn decide(claim: &Claim, actor: &Actor, tx: &Tx) -> Result<(), Refusal> {
-    let standing = claim.standing(tx.now());
-    if standing == EntitlementStatus::Reserved {
-        let message = "it is held by a reservation: confirm or release that first";
-        let refusal = Refusal::new(RefusalCode::ReservedByOther, message).at(["entitlementId"]);
-        return Err(refusal.instead(allowed_actions(standing, actor.role)));
-    }
-    Transition::<entitlement::Entity>::decide(standing, Command::Assign)
-        .map(|_| ())
-        .map_err(|refusal| refusal.at(["entitlementId"]).instead(allowed_actions(standing, actor.role)))
 }
 
 /// The writes of a direct assignment that has been decided.
@@ -85,7 +69,7 @@ pub(super) async fn assign_to(
     input: Option<JsonValue>,
 ) -> Result<AssignmentId, Error> {
     reservation::settle(tx, claim).await?;
-    activation_code::end_live(tx, claim, activation_code::Command::Revoke, EventType::CodeRevoked).await?;
+    activation_code::end_live(tx, claim, activation_code::Command::Revoke, None).await?;
     let method = AssignmentMethod::Direct;
     let giving = Giving { method, account, resource, input, code: None, carrier: None };
     Ok(give(tx, claim, giving).await?.id)

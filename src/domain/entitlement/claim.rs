@@ -4,16 +4,22 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, EntityTrait, FromQueryResult, Iden, Iterable, JsonValue, QueryResult, Value};
+use sea_orm::{
+    DbBackend, DbErr, EntityTrait, FromQueryResult, Iden, Iterable, JsonValue, QueryResult, Statement, Value,
+};
 
 use super::super::{
     Actor, Refusal, account,
-    error::{Error, stale},
+    error::{Error, not_found, stale},
 };
 use crate::{
-    entity::{activation_code, assignment, entitlement, kind::EntitlementStatus, policy, reservation},
-    id::{EntitlementId, ReservationId},
-    store::Tx,
+    entity::{
+        activation_code, assignment, entitlement,
+        kind::{EntitlementStatus, Role},
+        policy, reservation,
+    },
+    id::{AccountId, ActivationCodeId, AssignmentId, EntitlementId, PartnerId, ReservationId},
+    store::{Db, Tx},
 };
 
 /// Everything about a unit that somebody claims.
@@ -32,6 +38,12 @@ pub struct Claim {
     pub assignment: Option<assignment::Model>,
     /// The account that was named, where there is one already.
     pub account: Option<crate::entity::account::Model>,
+    /// Until when the running attempt to provision it is its worker's alone.
+    pub lease: Option<DateTime<Utc>>,
+    /// Whether another unit was issued in its place.
+    pub replaced: bool,
+    /// Whether anything about it waits for a decision.
+    pub disputed: bool,
 }
 
 /// How the unit is found.
@@ -42,8 +54,10 @@ pub enum By {
     Unit(EntitlementId),
     /// Several by their ids, likewise; see [`Claim::load_all`].
     Units(Vec<EntitlementId>),
-    /// By a reservation's id, if its unit is the caller's to see.
+    /// By the id of something of it, if the unit is the caller's to see.
     Reservation(ReservationId),
+    Assignment(AssignmentId),
+    Code(ActivationCodeId),
 }
 
 /// `alias.column AS prefix_column` for every column of a table.
@@ -57,7 +71,10 @@ fn columns<E: EntityTrait>(alias: &str) -> String {
 
 static SELECT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {}, {}, {}, {}, {}, {}, l.resource AS l_resource, l.input AS l_input \
+        "SELECT {}, {}, {}, {}, {}, {}, l.resource AS l_resource, l.input AS l_input, \
+           (SELECT count(*) FROM entitlements n WHERE n.replaces_id = u.id) AS x_replaced, \
+           (SELECT count(*) FROM fulfillment_exceptions x WHERE x.entitlement_id = u.id AND x.status = 'OPEN') AS x_disputed, \
+           t.lease_expires_at AS x_lease \
          FROM entitlements u \
          JOIN order_lines l ON l.id = u.order_line_id \
          JOIN policies p ON p.id = l.policy_id",
@@ -73,6 +90,7 @@ static SELECT: LazyLock<String> = LazyLock::new(|| {
 const REST: &str = " \
     LEFT JOIN reservations r ON r.entitlement_id = u.id AND r.status = 'HELD' \
     LEFT JOIN assignments s ON s.entitlement_id = u.id AND s.status NOT IN ('ENDED', 'CANCELLED') \
+    LEFT JOIN provisioning_attempts t ON t.assignment_id = s.id AND t.outcome = 'STARTED' \
     LEFT JOIN accounts a ON a.partner_id = $1 AND a.external_reference = $2";
 
 impl Claim {
@@ -83,8 +101,24 @@ impl Claim {
 
     /// Reads the units that are found and visible, in the order of their ids.
     pub async fn load_all(tx: &Tx, actor: &Actor, by: By, named: &account::Named) -> Result<Vec<Self>, Error> {
+        let bearer = matches!(by, By::Hashes(_));
+        let found = Self::find_by_statement(Self::statement(tx.backend(), by, named)).all(tx.connection()).await?;
+        Ok(found.into_iter().filter(|claim| bearer || claim.visible_to(actor)).collect())
+    }
+
+    /// Reads units for a question, outside a transaction; the caller has seen to it that they may be seen.
+    pub async fn read(db: &Db, units: Vec<EntitlementId>) -> Result<Vec<Self>, DbErr> {
+        let statement = Self::statement(db.backend(), By::Units(units), &account::Named::nobody());
+        Self::find_by_statement(statement).all(db.reader()).await
+    }
+
+    fn statement(backend: DbBackend, by: By, named: &account::Named) -> Statement {
         let mut values: Vec<Value> = vec![named.namespace.into(), named.reference.clone().into()];
         let live = " LEFT JOIN activation_codes c ON c.entitlement_id = u.id AND c.status = 'ISSUED'";
+        let of = |table: &str, id: Value, values: &mut Vec<Value>| {
+            values.push(id);
+            format!("{}{live}{REST} WHERE u.id = (SELECT y.entitlement_id FROM {table} y WHERE y.id = $3)", *SELECT)
+        };
         let sql = match &by {
             By::Hashes(hashes) => {
                 let places = hashes.iter().map(|hash| {
@@ -111,15 +145,11 @@ impl Claim {
                 let places = places.collect::<Vec<_>>().join(", ");
                 format!("{}{live}{REST} WHERE u.id IN ({places}) ORDER BY u.id", *SELECT)
             }
-            By::Reservation(id) => {
-                values.push((*id).into());
-                let found = "u.id = (SELECT x.entitlement_id FROM reservations x WHERE x.id = $3)";
-                format!("{}{live}{REST} WHERE {found}", *SELECT)
-            }
+            By::Reservation(id) => of("reservations", (*id).into(), &mut values),
+            By::Assignment(id) => of("assignments", (*id).into(), &mut values),
+            By::Code(id) => of("activation_codes", (*id).into(), &mut values),
         };
-        let claims = tx.query::<Self>(&sql, values).await?.into_iter();
-        let bearer = matches!(by, By::Hashes(_));
-        Ok(claims.filter(|claim| bearer || claim.visible_to(actor)).collect())
+        Statement::from_sql_and_values(backend, sql, values)
     }
 
     /// The state the unit is in at `now`, whatever the stored one says yet: a deadline counts from its moment, swept or not.
@@ -137,20 +167,36 @@ impl Claim {
         }
     }
 
+    /// Reads a unit that is to be changed by whoever sold it; `what` and `field` are how the caller named it. A partner that merely holds
+    /// it is told that there is no such record: what becomes of it is its seller's business.
+    pub async fn sold(tx: &Tx, actor: &Actor, by: By, what: &str, field: &str) -> Result<Self, Error> {
+        let claim = Self::load(tx, actor, by, &account::Named::nobody()).await?;
+        let own = claim.filter(|claim| actor.role != Role::Partner || actor.scope.sells(claim.unit.partner_id));
+        Ok(own.ok_or_else(|| not_found(what).at([field]))?)
+    }
+
+    /// Whose business the unit is besides its seller's: the account that has it, and its namespace.
+    pub fn holder(&self) -> Option<(AccountId, PartnerId)> {
+        self.assignment.as_ref().map(|assignment| (assignment.account_id, assignment.account_partner_id))
+    }
+
     /// Refuses a decision made on another version than the present one.
     pub fn expect(&self, version: Option<i32>) -> Result<(), Refusal> {
         stale(version, self.unit.version)
     }
 
     /// The rule of [`entitlement::Entity::arms`], for the unit in hand.
-    fn visible_to(&self, actor: &Actor) -> bool {
+    pub fn visible_to(&self, actor: &Actor) -> bool {
         use crate::entity::scope::Scope;
         match &actor.scope {
             Scope::All => true,
             Scope::Partner { subtree, namespace } => {
                 subtree.contains(&self.unit.partner_id) || self.unit.holder_partner_id == Some(*namespace)
             }
-            Scope::Provisioner { .. } => false,
+            Scope::Provisioner { subtree } => {
+                self.assignment.as_ref().is_some_and(|assignment| assignment.external)
+                    && subtree.as_ref().is_none_or(|own| own.contains(&self.unit.partner_id))
+            }
             Scope::Customer { account, .. } => {
                 let held_for = self.hold.as_ref().and_then(|hold| hold.account_id);
                 [self.unit.buyer_account_id, self.unit.holder_account_id, held_for].contains(&Some(*account))
@@ -170,6 +216,9 @@ impl FromQueryResult for Claim {
             hold: reservation::Model::from_query_result_optional(row, "r_")?,
             assignment: assignment::Model::from_query_result_optional(row, "s_")?,
             account: crate::entity::account::Model::from_query_result_optional(row, "a_")?,
+            lease: row.try_get("x_", "lease")?,
+            replaced: row.try_get::<i64>("x_", "replaced")? > 0,
+            disputed: row.try_get::<i64>("x_", "disputed")? > 0,
         })
     }
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue};
 
 use super::{
-    super::{assignment::created, error::Error, error::Refusal, input, transition::Transition},
+    super::{assignment::created, error::Error, error::Refusal, exception, input, transition::Transition},
     Claim, Command, change,
 };
 use crate::{
@@ -117,6 +117,7 @@ pub async fn give(tx: &mut Tx, claim: &mut Claim, giving: Giving<'_>) -> Result<
         (own.entitlement_from, own.entitlement_to) = (Some(written.from), Some(written.to));
     }
     tx.append(own);
+    exception::settle(tx, claim, exception::REDEMPTION).await?;
     Ok(assignment)
 }
 

@@ -1,28 +1,52 @@
 //! Entitlements: who gets a purchased unit, and how.
 
+mod action;
 mod assign;
 mod assign_many;
 mod claim;
+mod end;
+mod extend;
 mod give;
+mod reissue;
+mod revoke;
 mod state;
+mod suspend;
+mod transfer;
 
 pub use self::{
     assign::{Assign, Assigned, assign},
     assign_many::{AssignMany, AssignedMany, From, assign_many},
-    state::{Command, allowed_actions},
+    claim::Claim,
+    extend::{Extend, extend},
+    reissue::{Reissue, Reissued, reissue},
+    revoke::{Revoke, revoke},
+    state::Command,
+    suspend::{Suspend, resume, suspend},
+    transfer::{Recipient, Transfer, transfer},
 };
 pub(super) use self::{
-    claim::{By, Claim},
+    claim::By,
+    end::{Ending, end, lapse},
+    extend::{future, prolong},
     give::{Beginning, Giving, event, give, room_for_one, within_limit},
+    reissue::replace,
 };
 
-use super::{error::Error, transition::Transition};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    activation_code::Issued,
+    error::Error,
+    transition::{Machine, Transition},
+};
 use crate::{
     entity::{
-        entitlement::{ActiveModel, Entity, Model},
+        entitlement::{ActiveModel, COLUMN, Column, Entity, Model},
         kind::EntitlementStatus,
     },
-    store::{Tx, journal::Counter},
+    id::EntitlementId,
+    store::{self, Tx, journal::Counter},
 };
 
 /// A change of a unit's status, to be told by the event that caused it.
@@ -41,4 +65,48 @@ pub(super) async fn change(
     unit.status = change.to;
     unit.version += 1;
     Ok(change)
+}
+
+/// What came of changing one unit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Changed {
+    pub entitlement_id: EntitlementId,
+    /// The code that claims it from now on, where it got a fresh one.
+    pub issued: Option<Issued>,
+}
+
+impl std::convert::From<Claim> for Changed {
+    fn from(claim: Claim) -> Self {
+        Self { entitlement_id: claim.unit.id, issued: None }
+    }
+}
+
+/// That nobody has the unit.
+fn nobody() -> ActiveModel {
+    ActiveModel { holder_account_id: Set(None), holder_partner_id: Set(None), ..Default::default() }
+}
+
+/// Writes `changes` of a unit that stays in its state.
+async fn touch(tx: &Tx, unit: &mut Model, changes: ActiveModel) -> Result<(), Error> {
+    let update = Entity::update_many()
+        .set(changes)
+        .col_expr(Column::Version, Expr::value(unit.version + 1))
+        .filter(COLUMN.id.eq(unit.id))
+        .filter(COLUMN.version.eq(unit.version));
+    if update.exec(tx.connection()).await?.rows_affected != 1 {
+        return Err(store::Error::Conflict(unit.id.to_string()).into());
+    }
+    unit.version += 1;
+    Ok(())
+}
+
+/// Takes a unit from whoever had it. It is free to be claimed again where `command` leads there from its state; one that is suspended or
+/// has ended stays so.
+pub(super) async fn vacate(tx: &mut Tx, unit: &mut Model, command: Command) -> Result<Option<Change>, Error> {
+    if Entity::next(unit.status, command).is_none() {
+        touch(tx, unit, nobody()).await?;
+        return Ok(None);
+    }
+    let transition = Transition::<Entity>::decide(unit.status, command)?;
+    change(tx, unit, transition, nobody()).await.map(Some)
 }

@@ -1,11 +1,11 @@
-//! The machine of an entitlement, and what a caller may do with one.
+//! The machine of an entitlement.
 
-use super::super::{actor::Operation, error::Action, transition::Machine};
+use super::super::transition::Machine;
 use crate::{
     entity::{
         assignment,
         entitlement::{Column, Entity},
-        kind::{AssignmentStatus, EntitlementStatus as Status, Role},
+        kind::{AssignmentStatus, EntitlementStatus as Status},
     },
     id::EntitlementId,
 };
@@ -119,18 +119,4 @@ impl Machine for Entity {
     fn columns() -> (Column, Column, Option<Column>) {
         (Column::Id, Column::Status, Some(Column::Version))
     }
-}
-
-/// The actions that this service offers to `role` and that a unit in `status` allows: computed from the machine, so that no action is
-/// offered that would be refused for the unit's state.
-pub fn allowed_actions(status: Status, role: Role) -> Vec<Action> {
-    let offered = [
-        (Action::Reserve, Command::Reserve, Operation::ReserveEntitlement),
-        (Action::Assign, Command::Assign, Operation::AssignEntitlement),
-    ];
-    let redeemable = status == Status::Unassigned && Operation::RedeemCode.roles().contains(&role);
-    let allowed = offered.into_iter().filter(|(_, command, operation)| {
-        operation.roles().contains(&role) && Entity::next(status, *command).is_some()
-    });
-    allowed.map(|(action, ..)| action).chain(redeemable.then_some(Action::Redeem)).collect()
 }

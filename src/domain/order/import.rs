@@ -9,20 +9,20 @@ mod compare;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
 use self::compare::{Comparison, Stored};
 use super::{
-    super::{Actor, Error, Operation},
+    super::{Actor, Error, Operation, exception},
     issue::{self, Holder, Lot},
     place::{insert_lines, insert_orders, total},
 };
 use crate::{
     entity::{
-        account, channel, event, fulfillment_exception,
+        account, channel, event,
         kind::{
-            AssignmentMethod, AssignmentStatus, EventType, ExceptionKind, ExceptionStatus, FulfillmentMode,
-            OrderSource, OrderStatus, Provisioning,
+            AssignmentMethod, AssignmentStatus, EventType, ExceptionKind, FulfillmentMode, OrderSource, OrderStatus,
+            Provisioning,
         },
         money::Amount,
         order, order_line, policy, product,
@@ -111,7 +111,13 @@ pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<
             Comparison::Same => imported.unchanged += 1,
             Comparison::More(order, rows) => wanted.push(Wanted { order: order.clone(), known: true, rows }),
             Comparison::Different(order, how) => {
-                open_mismatch(tx, order, &how).await?;
+                exception::open_for_order(
+                    tx,
+                    ExceptionKind::ImportMismatch,
+                    order,
+                    format!("the order was imported again and {how}"),
+                )
+                .await?;
                 imported.mismatched.push((legacy.external_reference.clone(), how));
             }
         }
@@ -286,41 +292,4 @@ fn line_row(tx: &Tx, order: &order::Model, row: &Row, goods: &Goods, accounts: &
         resource: row.resource.clone(),
         input: None,
     })
-}
-
-/// Opens an exception for an order that differs, unless one is open.
-async fn open_mismatch(tx: &mut Tx, order: &order::Model, how: &str) -> Result<(), Error> {
-    let open = fulfillment_exception::Entity::find()
-        .filter(fulfillment_exception::COLUMN.order_id.eq(order.id))
-        .filter(fulfillment_exception::COLUMN.kind.eq(ExceptionKind::ImportMismatch))
-        .filter(fulfillment_exception::COLUMN.status.eq(ExceptionStatus::Open));
-    if open.one(tx.connection()).await?.is_some() {
-        return Ok(());
-    }
-    let exception = fulfillment_exception::Model {
-        id: tx.id(),
-        version: 1,
-        kind: ExceptionKind::ImportMismatch,
-        status: ExceptionStatus::Open,
-        reason: format!("the order was imported again and {how}"),
-        channel_id: order.channel_id,
-        partner_id: order.partner_id,
-        product_id: None,
-        order_id: order.id,
-        entitlement_id: None,
-        assignment_id: None,
-        resolution: None,
-        note: None,
-        opened_at: tx.now(),
-        resolved_at: None,
-        resolved_by: None,
-    };
-    tx.append(event::Model {
-        exception_id: Some(exception.id),
-        to_status: Some(exception.status.to_string()),
-        ..told(EventType::ExceptionOpened, order)
-    });
-    let row: fulfillment_exception::ActiveModel = exception.into();
-    fulfillment_exception::Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
-    Ok(())
 }

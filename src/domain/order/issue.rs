@@ -3,30 +3,20 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::super::{
-    activation_code::{
-        Issued,
-        code::{Code, SYMBOLS},
-    },
-    error::Error,
-};
+use super::super::error::Error;
 use crate::{
     entity::{
         account,
         kind::{AssignmentMethod, AssignmentStatus, EntitlementStatus},
         order, order_line, policy,
     },
-    id::{ActivationCodeId, AssignmentId, EntitlementId},
+    id::{AssignmentId, EntitlementId},
     store::{
         self, Tx,
         bulk::{self, Column},
         journal::Counter,
-        keyring::SEALED,
     },
 };
-
-/// Codes made between two chances for other work on this thread.
-const BREATH: usize = 2_000;
 
 /// A line whose units are issued.
 pub struct Lot<'a> {
@@ -190,40 +180,4 @@ async fn insert_assignments(
         ("activated_at", if active { moments(|lot, _| Some(lot.since)) } else { Column::same(None::<DateTime<Utc>>) }),
     ];
     bulk::insert(tx, "assignments", rows.len(), &columns).await
-}
-
-/// Makes and inserts a code for each unit. The first `shown` come back in full; the rest can be revealed within the window.
-pub async fn codes(tx: &Tx, units: &[EntitlementId], shown: usize) -> Result<Vec<Issued>, Error> {
-    let days = tx.settings().reveal_days;
-    let (mut ids, mut hashes, mut sealed, mut last_fours) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-    let mut issued = Vec::new();
-    for portion in units.chunks(BREATH) {
-        for (unit, code) in portion.iter().zip(Code::batch(portion.len())?) {
-            let id: ActivationCodeId = tx.id();
-            let keyring = tx.keyring()?;
-            hashes.extend(keyring.hash(code.as_bytes()));
-            sealed.extend(keyring.seal(id.0, code.as_bytes()).unwrap_or_else(|| vec![0; SEALED]));
-            last_fours.push_str(&code.last_four());
-            ids.push(id.0);
-            if issued.len() < shown {
-                issued.push(Issued { activation_code_id: id, entitlement_id: *unit, code: Some(code) });
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-    debug_assert_eq!(SEALED, SYMBOLS + 16, "the width of a cell");
-    let until = (days > 0).then(|| tx.now() + chrono::TimeDelta::days(days.into()));
-    let columns = [
-        ("id", Column::ids(ids)),
-        ("entitlement_id", Column::ids(units.iter().map(|unit| unit.0))),
-        ("status", Column::same(crate::entity::kind::ActivationCodeStatus::Issued)),
-        ("hash", Column::Bytes(32, hashes)),
-        ("key_id", Column::same(tx.keyring()?.current())),
-        ("last_four", Column::Ascii(4, last_fours)),
-        ("sealed", if days > 0 { Column::Bytes(SEALED, sealed) } else { Column::same(None::<Vec<u8>>) }),
-        ("revealable_until", Column::same(until)),
-        ("issued_at", Column::same(tx.now())),
-    ];
-    bulk::insert(tx, "activation_codes", units.len(), &columns).await?;
-    Ok(issued)
 }

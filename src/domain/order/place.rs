@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{
     Actor, Error, Operation, Refusal,
     account::{Named, Reference},
-    activation_code::Issued,
+    activation_code::{Issued, codes},
     assignment,
     entitlement::{Beginning, within_limit},
     error::{invalid, not_found},
@@ -111,10 +111,10 @@ pub async fn place(tx: &mut Tx, actor: &Actor, command: &Place) -> Result<Placed
         .filter(|(lot, _)| lot.holder.is_none() && lot.policy.issues_codes)
         .flat_map(|(_, units)| units.iter().copied())
         .collect();
-    let codes = issue::codes(tx, &coded, SHOWN).await?;
+    let issued = codes(tx, &coded, SHOWN).await?;
 
     journal(tx, &order, &lots, given);
-    Ok(Placed { order_id: order.id, codes })
+    Ok(Placed { order_id: order.id, codes: issued })
 }
 
 /// The order of this reference, where there is one: as it is now if it is the same, else a refusal.

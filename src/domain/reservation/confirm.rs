@@ -60,7 +60,7 @@ pub async fn confirm(tx: &mut Tx, actor: &Actor, command: &Confirm) -> Result<Co
 
     let written = change(tx, &hold, Command::Confirm, ActiveModel::default()).await?;
     let carrier = told(EventType::ReservationConfirmed, &claim, &hold, written);
-    activation_code::end_live(tx, &claim, activation_code::Command::Revoke, EventType::CodeRevoked).await?;
+    activation_code::end_live(tx, &mut claim, activation_code::Command::Revoke, None).await?;
     let assignment = entitlement::give(
         tx,
         &mut claim,

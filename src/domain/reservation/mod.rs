@@ -114,6 +114,17 @@ pub(super) async fn settle(tx: &mut Tx, claim: &mut Claim) -> Result<(), Error> 
     end(tx, claim, &hold, Command::Expire, EventType::ReservationExpired, None).await
 }
 
+/// Gives up the hold on a unit, if there is one, for something else is about to happen to it; one past its end expires.
+pub(super) async fn give_up(tx: &mut Tx, claim: &mut Claim, reason: Option<String>) -> Result<(), Error> {
+    let Some(hold) = claim.hold.take() else { return Ok(()) };
+    let (command, kind) = if hold.holds(tx.now()) {
+        (Command::Release, EventType::ReservationReleased)
+    } else {
+        (Command::Expire, EventType::ReservationExpired)
+    };
+    end(tx, claim, &hold, command, kind, reason).await
+}
+
 /// Ends a hold without an assignment: its unit is free again, and keeps its code.
 async fn end(
     tx: &mut Tx,

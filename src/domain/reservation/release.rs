@@ -1,10 +1,10 @@
 //! Giving a hold up.
 
 use super::{
-    super::{Actor, Error, Operation, account::Named, input},
-    Command, Held, end, load,
+    super::{Actor, Error, Operation, account::Named, exception, input},
+    Held, give_up, load,
 };
-use crate::{entity::kind::EventType, id::ReservationId, store::Tx};
+use crate::{id::ReservationId, store::Tx};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -23,6 +23,7 @@ pub async fn release(tx: &mut Tx, actor: &Actor, command: &Release) -> Result<He
     let nobody = Named::by(actor, None)?;
     let (mut claim, hold) = load(tx, actor, command.reservation_id, command.expected_version, &nobody).await?;
 
-    end(tx, &mut claim, &hold, Command::Release, EventType::ReservationReleased, reason).await?;
+    give_up(tx, &mut claim, reason).await?;
+    exception::settle(tx, &claim, exception::REDEMPTION).await?;
     Ok(Held { reservation_id: hold.id, entitlement_id: claim.unit.id })
 }

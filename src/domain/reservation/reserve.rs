@@ -5,9 +5,9 @@ use sea_orm::{ActiveModelTrait, EntityTrait};
 
 use super::{
     super::{
-        Actor, Error, Operation, Refusal,
+        Action, Actor, Error, Operation,
         account::{Named, Reference},
-        entitlement::{self, By, Claim, allowed_actions, event},
+        entitlement::{self, By, Claim, event},
         error::{invalid, not_found},
         input,
         transition::Transition,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     entity::{
         entitlement as unit, event,
-        kind::{EntitlementStatus, EventType, RefusalCode, ReservationStatus},
+        kind::{EventType, ReservationStatus},
         reservation,
     },
     id::EntitlementId,
@@ -47,7 +47,7 @@ pub async fn reserve(tx: &mut Tx, actor: &Actor, command: &Reserve) -> Result<He
     let mut claim = claim.ok_or_else(|| not_found("entitlement").at(["entitlementId"]))?;
     claim.expect(command.expected_version)?;
 
-    decide(&claim, actor, tx)?;
+    claim.allow(Action::Reserve, actor, tx.now()).map_err(|refusal| refusal.at(["entitlementId"]))?;
     let minutes = command.minutes.unwrap_or(claim.policy.reservation_minutes);
     if !(1..=claim.policy.reservation_max_minutes).contains(&minutes) {
         let message =
@@ -82,15 +82,4 @@ pub async fn reserve(tx: &mut Tx, actor: &Actor, command: &Reserve) -> Result<He
         ..event(EventType::ReservationHeld, &claim.unit, &claim.policy, concerned)
     });
     Ok(Held { reservation_id: hold.id, entitlement_id: claim.unit.id })
-}
-
-fn decide(claim: &Claim, actor: &Actor, tx: &Tx) -> Result<(), Refusal> {
-    let standing = claim.standing(tx.now());
-    if standing == EntitlementStatus::Reserved {
-        let message = "it is held already: try again after the hold, or release that first";
-        return Err(Refusal::new(RefusalCode::ReservedByOther, message).at(["entitlementId"]));
-    }
-    Transition::<unit::Entity>::decide(standing, entitlement::Command::Reserve)
-        .map(|_| ())
-        .map_err(|refusal| refusal.at(["entitlementId"]).instead(allowed_actions(standing, actor.role)))
 }

@@ -10,7 +10,9 @@ mod turn;
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use async_graphql::dataloader::Loader;
-use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement,
+};
 
 pub use self::{
     statistics::{Fulfillment, FulfillmentOf, Tallies, TalliesOfOrder, TalliesOfPartner},
@@ -18,6 +20,7 @@ pub use self::{
 };
 use super::error::Fault;
 use crate::{
+    domain::entitlement::Claim,
     entity::{
         account, activation_code, api_key, assignment, channel, entitlement, event, fulfillment_exception,
         fulfillment_rule,
@@ -123,22 +126,55 @@ impl Reader {
     }
 }
 
-/// The lines of an order, in their order.
+/// An order with its channel: whoever may see the one may see the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OrderInChannel(pub OrderId);
+
+impl Loader<OrderInChannel> for Reader {
+    type Value = (Arc<order::Model>, Arc<channel::Model>);
+    type Error = Fault;
+
+    async fn load(&self, keys: &[OrderInChannel]) -> Found<OrderInChannel, Self::Value> {
+        let ids: Vec<OrderId> = keys.iter().map(|key| key.0).collect();
+        let placed = order::Entity::belongs_to(channel::Entity).from(order::Column::ChannelId).to(channel::Column::Id);
+        let rows = order::Entity::visible(&self.scope)
+            .filter(among(order::Column::Id.as_column_ref(), &ids))
+            .join(JoinType::InnerJoin, placed.into())
+            .select_also(channel::Entity)
+            .all(self.db.reader())
+            .await?;
+        let both = |(order, channel): (order::Model, Option<channel::Model>)| {
+            Some((OrderInChannel(order.id), (Arc::new(order), Arc::new(channel?))))
+        };
+        Ok(rows.into_iter().filter_map(both).collect())
+    }
+}
+
+/// The lines of an order, in their order, with their products, which everybody may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinesOf(pub OrderId);
 
 impl Loader<LinesOf> for Reader {
-    type Value = Vec<Arc<order_line::Model>>;
+    type Value = Vec<(Arc<order_line::Model>, Arc<product::Model>)>;
     type Error = Fault;
 
     async fn load(&self, keys: &[LinesOf]) -> Found<LinesOf, Self::Value> {
         let orders: Vec<OrderId> = keys.iter().map(|key| key.0).collect();
-        let lines = order_line::Entity::visible(&self.scope)
+        let sold = order_line::Entity::belongs_to(product::Entity);
+        let sold = sold.from(order_line::Column::ProductId).to(product::Column::Id);
+        let rows = order_line::Entity::visible(&self.scope)
             .filter(among(order_line::Column::OrderId.as_column_ref(), &orders))
+            .join(JoinType::InnerJoin, sold.into())
+            .select_also(product::Entity)
             .order_by_asc(order_line::Column::Id)
             .all(self.db.reader())
             .await?;
-        Ok(grouped(lines, |line| LinesOf(line.order_id)))
+        let mut lines: HashMap<LinesOf, Self::Value> = HashMap::new();
+        for (line, product) in rows {
+            let Some(product) = product else { continue };
+            lines.entry(LinesOf(line.order_id)).or_default().push((Arc::new(line), Arc::new(product)));
+        }
+        Ok(lines)
     }
 }
 
@@ -213,6 +249,21 @@ impl Loader<ReplacementOf> for Reader {
         let rows = self.rows::<entitlement::Entity, _>(entitlement::Column::ReplacesId, &units).await?;
         let replacing = rows.into_iter().filter_map(|row| Some((ReplacementOf(row.replaces_id?), Arc::new(row))));
         Ok(replacing.collect())
+    }
+}
+
+/// A unit with all that decides what may be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimOf(pub EntitlementId);
+
+/// For units that the caller has been shown.
+impl Loader<ClaimOf> for Reader {
+    type Value = Arc<Claim>;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[ClaimOf]) -> Found<ClaimOf, Self::Value> {
+        let claims = Claim::read(&self.db, keys.iter().map(|key| key.0).collect()).await?;
+        Ok(claims.into_iter().map(|claim| (ClaimOf(claim.unit.id), Arc::new(claim))).collect())
     }
 }
 

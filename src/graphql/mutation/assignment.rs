@@ -6,7 +6,7 @@ use super::{Outcome, id, order::AccountInput, reference, run};
 use crate::{
     domain::{
         Operation, Refusal,
-        assignment::{self, SubmitInput, Submitted},
+        assignment::{self, Release, Released, SubmitInput, Submitted},
         entitlement::{self, Assign, AssignMany, Assigned, AssignedMany, From},
         error::invalid,
     },
@@ -14,7 +14,7 @@ use crate::{
         error::{Fault, UserError},
         scalars::Json,
         session::Session,
-        types::{Assignment, Entitlement},
+        types::{Assignment, Entitlement, IssuedCode, issued_code::issued_code},
     },
 };
 
@@ -136,6 +136,49 @@ impl SubmitAssignmentInputPayload {
     }
 }
 
+/// A unit to take back from whoever has it.
+#[derive(InputObject, Clone)]
+pub struct ReleaseAssignmentInput {
+    /// The assignment, in force.
+    pub assignment_id: ID,
+    /// Why, for the journal: up to 1,000 characters.
+    pub reason: String,
+    /// End it although removing it downstream failed; ADMIN and SUPPORT only.
+    #[graphql(default = false)]
+    pub force: bool,
+    /// Refuse with `STALE_VERSION` unless the assignment is at this version.
+    pub expected_version: Option<i32>,
+    /// Makes a repeat of this request safe: see `Mutation`.
+    pub idempotency_key: Option<String>,
+}
+
+/// What came of releasing an assignment.
+pub struct ReleaseAssignmentPayload(Outcome<Released>);
+
+/// What came of `releaseAssignment`.
+#[Object]
+impl ReleaseAssignmentPayload {
+    /// The assignment.
+    async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
+        Session::of(ctx).find(self.0.done().map(|done| done.assignment_id)).await
+    }
+
+    /// The unit.
+    async fn entitlement(&self, ctx: &Context<'_>) -> Option<Result<Entitlement, Fault>> {
+        Session::of(ctx).find(self.0.done().map(|done| done.entitlement_id)).await
+    }
+
+    /// The code that claims the unit from now on. Null while something is still to be removed downstream.
+    async fn issued_code(&self, ctx: &Context<'_>) -> Option<Result<IssuedCode, Fault>> {
+        issued_code(ctx, self.0.done().and_then(|done| done.issued.as_ref())).await
+    }
+
+    /// Why it was not released; empty when it was.
+    async fn user_errors(&self) -> Vec<UserError> {
+        self.0.user_errors()
+    }
+}
+
 /// Direct assignment.
 #[derive(Default)]
 pub struct AssignmentMutation;
@@ -193,5 +236,27 @@ impl AssignmentMutation {
         let input = (&input, input.idempotency_key.as_ref());
         let done = run(ctx, Operation::SubmitAssignmentInput, input, command, assignment::submit_input).await;
         done.map(SubmitAssignmentInputPayload)
+    }
+
+    /// Takes a unit back from whoever has it: it can be claimed again, with a fresh code. What exists downstream is removed first, and where
+    /// an attempt to create it is running, its result decides. An active one can be released if its policy is `reassignable`.
+    ///
+    /// Roles: ADMIN, SUPPORT, PARTNER (what its subtree sold, and without `force`).
+    async fn release_assignment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: ReleaseAssignmentInput,
+    ) -> Result<ReleaseAssignmentPayload, Fault> {
+        if input.force {
+            Session::of(ctx).actor.may(Operation::ForceRelease)?;
+        }
+        let command = id("assignmentId", &input.assignment_id).map(|assignment_id| Release {
+            assignment_id,
+            reason: input.reason.clone(),
+            force: input.force,
+            expected_version: input.expected_version,
+        });
+        let input = (&input, input.idempotency_key.as_ref());
+        run(ctx, Operation::ReleaseAssignment, input, command, assignment::release).await.map(ReleaseAssignmentPayload)
     }
 }

@@ -5,7 +5,11 @@
 
 mod assignment;
 pub mod catalog;
+mod code;
+mod entitlement;
+mod exception;
 pub mod order;
+mod provisioning;
 mod redemption;
 mod reservation;
 
@@ -32,6 +36,10 @@ pub struct Mutation(
     redemption::RedemptionMutation,
     assignment::AssignmentMutation,
     reservation::ReservationMutation,
+    entitlement::EntitlementMutation,
+    code::CodeMutation,
+    provisioning::ProvisioningMutation,
+    exception::ExceptionMutation,
 );
 
 /// What a mutation did, or why it did not.

@@ -6,14 +6,14 @@ use super::{Outcome, id, run, spelling};
 use crate::{
     domain::{
         Operation, Refusal, account,
-        activation_code::{self, Issued},
-        order::{self, Placed},
+        entitlement::Recipient,
+        order::{self, Cancel, Cancelled, Placed},
     },
     graphql::{
         error::{Fault, UserError},
         scalars::{DateTime, Decimal, Json},
         session::Session,
-        types::{ActivationCode, Order},
+        types::{IssuedCode, Order, issued_code::issued_codes},
     },
 };
 
@@ -41,6 +41,12 @@ pub struct ContactInput {
     pub name: Option<String>,
     /// An e-mail address.
     pub email: Option<String>,
+}
+
+impl From<ContactInput> for Recipient {
+    fn from(input: ContactInput) -> Self {
+        Self { name: input.name, email: input.email }
+    }
 }
 
 /// So many units of one product.
@@ -119,44 +125,6 @@ impl PlaceOrderInput {
     }
 }
 
-/// A code in full, for the one it was issued to.
-pub struct IssuedCode {
-    code: String,
-    record: ActivationCode,
-}
-
-/// An activation code in full. Hand it on and forget it: it is a bearer instrument.
-#[Object]
-impl IssuedCode {
-    /// The code: 25 symbols in five groups. Case, hyphens and the letters I, L and O are forgiven when it is typed.
-    async fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// Its record.
-    async fn activation_code(&self) -> &ActivationCode {
-        &self.record
-    }
-}
-
-/// The codes that were issued, in full as far as they may be shown: those of this request always, those of a repeated one while they can
-/// be revealed.
-pub async fn issued_codes(ctx: &Context<'_>, issued: &[Issued]) -> Result<Vec<IssuedCode>, Fault> {
-    let session = Session::of(ctx);
-    let ids: Vec<_> = issued.iter().map(|code| code.activation_code_id).collect();
-    let mut records = session.load_all(ids).await?;
-    let mut codes = Vec::with_capacity(issued.len());
-    for code in issued {
-        let Some(record) = records.remove(&code.activation_code_id) else { continue };
-        let text = match &code.code {
-            Some(code) => Some(code.reveal()),
-            None => activation_code::reveal(session.db.keyring()?, &record, session.now()).map(|code| code.reveal()),
-        };
-        codes.extend(text.map(|code| IssuedCode { code, record: record.into() }));
-    }
-    Ok(codes)
-}
-
 /// What came of placing an order.
 pub struct PlaceOrderPayload(Outcome<Placed>);
 
@@ -180,6 +148,39 @@ impl PlaceOrderPayload {
     }
 }
 
+/// An order to cancel.
+#[derive(InputObject, Clone)]
+pub struct CancelOrderInput {
+    /// The order.
+    pub order_id: ID,
+    /// Why, for the journal.
+    pub reason: String,
+    /// Also the units that somebody has; ADMIN and SUPPORT only. Without it they stay, and the order is `PARTIALLY_CANCELLED`.
+    #[graphql(default = false)]
+    pub include_assigned: bool,
+    /// Refuse with `STALE_VERSION` unless the order is at this version.
+    pub expected_version: Option<i32>,
+    /// Makes a repeat of this request safe: see `Mutation`.
+    pub idempotency_key: Option<String>,
+}
+
+/// What came of cancelling an order.
+pub struct CancelOrderPayload(Outcome<Cancelled>);
+
+/// What came of `cancelOrder`.
+#[Object]
+impl CancelOrderPayload {
+    /// The order.
+    async fn order(&self, ctx: &Context<'_>) -> Option<Result<Order, Fault>> {
+        Session::of(ctx).find(self.0.done().map(|done| done.order_id)).await
+    }
+
+    /// Why nothing was cancelled; empty when it was.
+    async fn user_errors(&self) -> Vec<UserError> {
+        self.0.user_errors()
+    }
+}
+
 /// Purchase.
 #[derive(Default)]
 pub struct OrderMutation;
@@ -198,5 +199,27 @@ impl OrderMutation {
         let key = input.idempotency_key.as_ref();
         let done = run(ctx, Operation::PlaceOrder, (&input, key), input.command(), order::place).await;
         done.map(PlaceOrderPayload)
+    }
+
+    /// Cancels an order: revokes its units that nobody has, and with `includeAssigned` the others too, whose assignments are wound up. One
+    /// `ORDER_CANCELLED` event tells of all units that nobody had.
+    ///
+    /// Roles: ADMIN, SUPPORT, PARTNER (what its subtree sold, and without `includeAssigned`).
+    async fn cancel_order(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: CancelOrderInput,
+    ) -> Result<CancelOrderPayload, Fault> {
+        if input.include_assigned {
+            Session::of(ctx).actor.may(Operation::CancelAssigned)?;
+        }
+        let command = id("orderId", &input.order_id).map(|order_id| Cancel {
+            order_id,
+            reason: input.reason.clone(),
+            include_assigned: input.include_assigned,
+            expected_version: input.expected_version,
+        });
+        let input = (&input, input.idempotency_key.as_ref());
+        run(ctx, Operation::CancelOrder, input, command, order::cancel).await.map(CancelOrderPayload)
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     graphql::{
         argument,
         error::Fault,
+        loader::OrderInChannel,
         mutation::order::AccountInput,
         page::LARGEST_SIZE,
         scalars::Cursor,
@@ -80,7 +81,7 @@ impl Records {
     /// An order by its id.
     async fn order(&self, ctx: &Context<'_>, #[graphql(desc = "`ord_…`")] id: ID) -> Option<Result<Order, Fault>> {
         match argument::id::<crate::id::OrderId>(&id, "id") {
-            Ok(id) => Session::of(ctx).find(Some(id)).await,
+            Ok(id) => Session::of(ctx).find(Some(OrderInChannel(id))).await,
             Err(fault) => Some(Err(fault)),
         }
     }

@@ -86,7 +86,7 @@ impl Assignment {
     }
 
     /// The attempts to create or remove the downstream record, newest first.
-    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
     async fn attempts(
         &self,
         ctx: &Context<'_>,

@@ -9,8 +9,7 @@ use super::{
     RedemptionAttempt, Reservation,
 };
 use crate::{
-    domain::entitlement::allowed_actions,
-    entity::{entitlement::Model, kind::EntitlementStatus as Status, scope::Scope},
+    entity::{entitlement::Model, scope::Scope},
     graphql::{
         enums::{EntitlementAction, EntitlementStatus},
         error::Fault,
@@ -20,7 +19,7 @@ use crate::{
             event::TimelineOfUnit,
             exception::ExceptionsOfUnit,
         },
-        loader::{HoldOf, InForceOf, ReplacementOf},
+        loader::{ClaimOf, HoldOf, InForceOf, ReplacementOf},
         page::{self, Arguments, Connection},
         scalars::DateTime,
         session::{Session, reason_for},
@@ -29,22 +28,6 @@ use crate::{
 
 #[derive(Clone)]
 pub struct Entitlement(pub Arc<Model>);
-
-impl Entitlement {
-    /// The state it is in by its deadlines, which a sweep may not have written yet.
-    async fn present_status(&self, session: &Session) -> Result<Status, Fault> {
-        let now = session.now();
-        match self.0.status {
-            ended @ (Status::Revoked | Status::Expired) => Ok(ended),
-            _ if self.0.lapsed(now) => Ok(Status::Expired),
-            Status::Reserved => {
-                let hold = session.load(HoldOf(self.0.id)).await?;
-                Ok(if hold.is_some_and(|hold| hold.holds(now)) { Status::Reserved } else { Status::Unassigned })
-            }
-            live @ (Status::Unassigned | Status::Assigned | Status::Active | Status::Suspended) => Ok(live),
-        }
-    }
-}
 
 /// One purchased unit: the record of what is already paid for and can be claimed later.
 #[Object]
@@ -113,7 +96,7 @@ impl Entitlement {
     }
 
     /// Its codes, newest first. At most one of them is live.
-    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
     async fn activation_codes(
         &self,
         ctx: &Context<'_>,
@@ -137,7 +120,7 @@ impl Entitlement {
     }
 
     /// Its assignments with the former ones, newest first: who holds it, and who held it.
-    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
     async fn assignments(
         &self,
         ctx: &Context<'_>,
@@ -157,7 +140,7 @@ impl Entitlement {
     }
 
     /// The attempts to redeem its codes, newest first, as far as they are yours to see.
-    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
     async fn redemption_attempts(
         &self,
         ctx: &Context<'_>,
@@ -167,7 +150,7 @@ impl Entitlement {
     }
 
     /// What needed a decision about it, newest first. Customers see none.
-    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
     async fn exceptions(
         &self,
         ctx: &Context<'_>,
@@ -179,8 +162,8 @@ impl Entitlement {
     /// What you may do with it now, by its state and your role. What has passed its end is treated so from the very moment.
     async fn allowed_actions(&self, ctx: &Context<'_>) -> Result<Vec<EntitlementAction>, Fault> {
         let session = Session::of(ctx);
-        let status = self.present_status(session).await?;
-        Ok(allowed_actions(status, session.actor.role).into_iter().map(Into::into).collect())
+        let claim = session.load(ClaimOf(self.0.id)).await?.ok_or(Fault::NotFound("entitlement"))?;
+        Ok(claim.allowed_actions(&session.actor, session.now()).into_iter().map(Into::into).collect())
     }
 
     /// What happened to it, in journal order, beginning with its order. The edges' cursors are journal cursors.

@@ -6,11 +6,13 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Assignment, Channel, Entitlement, Order, RedemptionAttempt};
 use crate::{
+    domain::exception::allowed_resolutions,
     entity::fulfillment_exception::Model,
     graphql::{
         enums::{ExceptionKind, ExceptionStatus, Resolution},
         error::Fault,
         list::attempt::AttemptsOfException,
+        loader::ClaimOf,
         page,
         scalars::DateTime,
         session::Session,
@@ -69,13 +71,24 @@ impl FulfillmentException {
     }
 
     /// The redemption attempts that opened it or were added to it, newest first.
-    #[graphql(complexity = "page::cost(first.or(Some(100)), None, child_complexity)")]
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
     async fn redemption_attempts(
         &self,
         ctx: &Context<'_>,
         #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
     ) -> Result<Vec<RedemptionAttempt>, Fault> {
         page::newest_within(Session::of(ctx), first, self.0.id, AttemptsOfException).await
+    }
+
+    /// How you may resolve it now, by the state of what it is about. Empty once it is resolved, and to whoever may not resolve any.
+    async fn allowed_resolutions(&self, ctx: &Context<'_>) -> Result<Vec<Resolution>, Fault> {
+        let session = Session::of(ctx);
+        let claim = match self.0.entitlement_id {
+            Some(unit) => session.load(ClaimOf(unit)).await?,
+            None => None,
+        };
+        let allowed = allowed_resolutions(&self.0, claim.as_deref(), &session.actor, session.now());
+        Ok(allowed.into_iter().map(Into::into).collect())
     }
 
     /// What was done about it. Null while it is open.

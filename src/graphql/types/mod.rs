@@ -12,6 +12,7 @@ pub mod contact;
 pub mod entitlement;
 pub mod event;
 pub mod exception;
+pub mod issued_code;
 pub mod money;
 pub mod order;
 pub mod order_line;
@@ -39,6 +40,7 @@ pub use self::{
     entitlement::Entitlement,
     event::Event,
     exception::FulfillmentException,
+    issued_code::IssuedCode,
     money::Money,
     order::Order,
     order_line::OrderLine,
@@ -66,17 +68,17 @@ use crate::{
 };
 
 macro_rules! records {
-    ($($name:ident of $entity:ident by $id:ty;)*) => {
+    ($($name:ident of $entity:ident by $id:ty $(, alone: $alone:expr)?;)*) => {
         $(
             impl From<Arc<entity::$entity::Model>> for $name {
                 fn from(row: Arc<entity::$entity::Model>) -> Self {
-                    Self(row)
+                    Self(row $(, $alone)?)
                 }
             }
 
             impl From<entity::$entity::Model> for $name {
                 fn from(row: entity::$entity::Model) -> Self {
-                    Self(Arc::new(row))
+                    Self(Arc::new(row) $(, $alone)?)
                 }
             }
 
@@ -103,8 +105,8 @@ records! {
     Partner of partner by PartnerId;
     Channel of channel by ChannelId;
     Product of product by ProductId;
-    Order of order by OrderId;
-    OrderLine of order_line by OrderLineId;
+    Order of order by OrderId, alone: None;
+    OrderLine of order_line by OrderLineId, alone: None;
     Entitlement of entitlement by EntitlementId;
     ActivationCode of activation_code by ActivationCodeId;
     Reservation of reservation by ReservationId;

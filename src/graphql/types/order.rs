@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Account, Channel, Contact, Entitlement, Event, Money, OrderLine, Statistics};
 use crate::{
-    entity::order::Model,
+    entity::{channel, order::Model},
     graphql::{
         enums::{FulfillmentStatus, OrderSource, OrderStatus},
         error::Fault,
@@ -21,8 +21,15 @@ use crate::{
     },
 };
 
+/// An order, with its channel where that was read along with it.
 #[derive(Clone)]
-pub struct Order(pub Arc<Model>);
+pub struct Order(pub Arc<Model>, pub(super) Option<Arc<channel::Model>>);
+
+impl From<(Arc<Model>, Arc<channel::Model>)> for Order {
+    fn from((row, channel): (Arc<Model>, Arc<channel::Model>)) -> Self {
+        Self(row, Some(channel))
+    }
+}
 
 /// A purchase, complete and valid from the moment it is recorded. What becomes of its units is told by its entitlements.
 #[Object]
@@ -44,7 +51,10 @@ impl Order {
 
     /// The channel that placed it.
     async fn channel(&self, ctx: &Context<'_>) -> Result<Channel, Fault> {
-        Session::of(ctx).need(self.0.channel_id, "channel").await
+        match &self.1 {
+            Some(channel) => Ok(channel.clone().into()),
+            None => Session::of(ctx).need(self.0.channel_id, "channel").await,
+        }
     }
 
     /// How much of it stands.
@@ -96,7 +106,7 @@ impl Order {
     #[graphql(complexity = "page::unpaged(child_complexity)")]
     async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<OrderLine>, Fault> {
         let lines = Session::of(ctx).load(LinesOf(self.0.id)).await?.unwrap_or_default();
-        Ok(lines.into_iter().map(OrderLine).collect())
+        Ok(lines.into_iter().map(Into::into).collect())
     }
 
     /// Its units, over all lines.

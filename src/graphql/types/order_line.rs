@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Entitlement, FulfillmentPolicy, Money, Order, Product};
 use crate::{
-    entity::order_line::Model,
+    entity::{order_line::Model, product},
     graphql::{
         enums::FulfillmentMode,
         error::Fault,
@@ -16,8 +16,15 @@ use crate::{
     },
 };
 
+/// A line, with its product where that was read along with it.
 #[derive(Clone)]
-pub struct OrderLine(pub Arc<Model>);
+pub struct OrderLine(pub Arc<Model>, pub(super) Option<Arc<product::Model>>);
+
+impl From<(Arc<Model>, Arc<product::Model>)> for OrderLine {
+    fn from((row, product): (Arc<Model>, Arc<product::Model>)) -> Self {
+        Self(row, Some(product))
+    }
+}
 
 /// A line of an order: so many units of one product, on the terms they were sold under.
 #[Object]
@@ -34,7 +41,10 @@ impl OrderLine {
 
     /// What was sold.
     async fn product(&self, ctx: &Context<'_>) -> Result<Product, Fault> {
-        Session::of(ctx).need(self.0.product_id, "product").await
+        match &self.1 {
+            Some(product) => Ok(product.clone().into()),
+            None => Session::of(ctx).need(self.0.product_id, "product").await,
+        }
     }
 
     /// How many units were sold.

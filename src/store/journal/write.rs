@@ -74,25 +74,24 @@ fn row(event: event::Model) -> [Value; 26] {
 
 /// Rows of values being written into a statement, with their placeholders.
 struct Rows {
-    mark: char,
+    numbered: bool,
     values: Vec<Value>,
 }
 
 impl Rows {
     fn new(tx: &Tx) -> Self {
-        // SQLite takes `$1` for a name, and looks each one up among all the others.
-        Self { mark: if tx.backend() == DbBackend::Postgres { '$' } else { '?' }, values: Vec::new() }
+        // SQLite looks a number up among all others, and counts on from statement to statement of a script without one.
+        Self { numbered: tx.backend() == DbBackend::Postgres, values: Vec::new() }
+    }
+
+    fn place(&mut self, value: Value) -> String {
+        self.values.push(value);
+        if self.numbered { format!("${}", self.values.len()) } else { "?".to_owned() }
     }
 
     /// The text of one row, `($1, $2, …)`.
     fn row(&mut self, cells: impl IntoIterator<Item = Value>) -> String {
-        let places: Vec<String> = cells
-            .into_iter()
-            .map(|cell| {
-                self.values.push(cell);
-                format!("{}{}", self.mark, self.values.len())
-            })
-            .collect();
+        let places: Vec<String> = cells.into_iter().map(|cell| self.place(cell)).collect();
         format!("({})", places.join(", "))
     }
 }
@@ -161,40 +160,40 @@ async fn queue(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Resul
     Ok(())
 }
 
-/// SQLite: the writer numbers what it writes.
+/// SQLite: the writer numbers what it writes; all of it is one script.
 async fn number(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
+    let mut rows = Rows::new(tx);
+    let mut script = Vec::new();
     if !events.is_empty() {
-        let first = take_positions(tx, events.len()).await?;
-        let mut rows = Rows::new(tx);
-        let places: Vec<String> = (first..)
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        script.push(format!("UPDATE journal_head SET position = position + {}", rows.place(count.into())));
+        let places: Vec<String> = (1 - count..)
             .zip(&events)
-            .map(|(position, event)| {
-                rows.row([position.into(), event.id.into(), event.partner_id.into(), event.account_partner_id.into()])
+            .map(|(place, event)| {
+                let ids = [event.id.into(), event.partner_id.into(), event.account_partner_id.into()];
+                let [id, partner, namespace] = ids.map(|id| rows.place(id));
+                format!("((SELECT position FROM journal_head) + ({place}), {id}, {partner}, {namespace})")
             })
             .collect();
         let columns = "position, event_id, partner_id, account_partner_id";
-        let sql = format!("INSERT INTO journal_positions ({columns}) VALUES {}", places.join(", "));
-        tx.execute(&sql, rows.values).await?;
-        let mut rows = Rows::new(tx);
+        script.push(format!("INSERT INTO journal_positions ({columns}) VALUES {}", places.join(", ")));
         let written: Vec<String> = events.into_iter().map(|event| rows.row(row(event))).collect();
-        let sql = format!("INSERT INTO events ({}) VALUES {}", COLUMNS.join(", "), written.join(", "));
-        tx.execute(&sql, rows.values).await?;
+        script.push(format!("INSERT INTO events ({}) VALUES {}", COLUMNS.join(", "), written.join(", ")));
     }
     if !tallies.is_empty() {
-        let mut rows = Rows::new(tx);
         let counted: Vec<String> = tallies
             .into_iter()
             .map(|((channel, product, counter), units)| {
                 rows.row([channel.into(), product.into(), counter.into(), units.into()])
             })
             .collect();
-        let sql = format!(
+        script.push(format!(
             "INSERT INTO tallies (channel_id, product_id, counter, units) VALUES {} \
              ON CONFLICT (channel_id, product_id, counter) DO UPDATE SET units = tallies.units + excluded.units",
             counted.join(", ")
-        );
-        tx.execute(&sql, rows.values).await?;
+        ));
     }
+    tx.execute(&script.join("; "), rows.values).await?;
     Ok(())
 }
 

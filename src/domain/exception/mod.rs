@@ -1,0 +1,174 @@
+//! Exceptions: what needs somebody's decision, how it comes to be open, and how it is settled.
+
+mod resolve;
+mod state;
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, sea_query::OnConflict,
+};
+
+pub use self::{
+    resolve::{Resolve, Resolved, allowed_resolutions, resolve},
+    state::Command,
+};
+use super::{
+    entitlement::{Claim, event},
+    error::Error,
+    transition::Transition,
+};
+use crate::{
+    entity::{
+        event,
+        fulfillment_exception::{ActiveModel, COLUMN, Entity, Model},
+        kind::{EventType, ExceptionKind, ExceptionStatus, Resolution},
+        order,
+    },
+    id::ExceptionId,
+    store::{self, Tx, journal},
+};
+
+/// What a unit that can be claimed, or has been, settles.
+pub(super) const REDEMPTION: &[ExceptionKind] = &[ExceptionKind::RedemptionRejected];
+/// What the end of an assignment settles.
+pub(super) const ASSIGNMENT: &[ExceptionKind] =
+    &[ExceptionKind::ProvisioningFailed, ExceptionKind::DeprovisioningFailed, ExceptionKind::Overdue];
+/// What an assignment settles that gets on.
+pub(super) const OVERDUE: &[ExceptionKind] = &[ExceptionKind::Overdue];
+
+#[derive(FromQueryResult)]
+struct Open {
+    id: ExceptionId,
+}
+
+/// Opens an exception about a unit and its assignment, unless one of the kind is open: the one that then is.
+pub(super) async fn open(
+    tx: &mut Tx,
+    kind: ExceptionKind,
+    claim: &Claim,
+    reason: String,
+) -> Result<ExceptionId, Error> {
+    let (unit, assignment) = (&claim.unit, &claim.assignment);
+    let exception = Model {
+        id: tx.id(),
+        version: 1,
+        kind,
+        status: ExceptionStatus::Open,
+        reason,
+        channel_id: unit.channel_id,
+        partner_id: unit.partner_id,
+        product_id: Some(unit.product_id),
+        order_id: unit.order_id,
+        entitlement_id: Some(unit.id),
+        assignment_id: assignment.as_ref().map(|assignment| assignment.id),
+        resolution: None,
+        note: None,
+        opened_at: tx.now(),
+        resolved_at: None,
+        resolved_by: None,
+    };
+    let told = event::Model {
+        assignment_id: exception.assignment_id,
+        ..event(EventType::ExceptionOpened, unit, &claim.policy, None)
+    };
+    insert(tx, exception, told).await
+}
+
+/// The same about an order as a whole.
+pub(super) async fn open_for_order(
+    tx: &mut Tx,
+    kind: ExceptionKind,
+    order: &order::Model,
+    reason: String,
+) -> Result<ExceptionId, Error> {
+    let exception = Model {
+        id: tx.id(),
+        version: 1,
+        kind,
+        status: ExceptionStatus::Open,
+        reason,
+        channel_id: order.channel_id,
+        partner_id: order.partner_id,
+        product_id: None,
+        order_id: order.id,
+        entitlement_id: None,
+        assignment_id: None,
+        resolution: None,
+        note: None,
+        opened_at: tx.now(),
+        resolved_at: None,
+        resolved_by: None,
+    };
+    let told = event::Model {
+        partner_id: Some(order.partner_id),
+        channel_id: Some(order.channel_id),
+        order_id: Some(order.id),
+        buyer_account_id: order.buyer_account_id,
+        ..journal::event(EventType::ExceptionOpened)
+    };
+    insert(tx, exception, told).await
+}
+
+async fn insert(tx: &mut Tx, exception: Model, told: event::Model) -> Result<ExceptionId, Error> {
+    let row: ActiveModel = exception.clone().into();
+    // Which of the two partial indexes it meets depends on what it is about.
+    let one_open = OnConflict::new().do_nothing().to_owned();
+    let inserted =
+        Entity::insert(row.reset_all()).on_conflict(one_open).exec_without_returning(tx.connection()).await?;
+    if inserted == 1 {
+        tx.append(event::Model {
+            exception_id: Some(exception.id),
+            reason: Some(exception.reason),
+            to_status: Some(exception.status.to_string()),
+            ..told
+        });
+        return Ok(exception.id);
+    }
+    let sql = "SELECT id FROM fulfillment_exceptions WHERE kind = $1 AND order_id = $2 AND status = 'OPEN' \
+               AND (entitlement_id = $3 OR ($3 IS NULL AND entitlement_id IS NULL))";
+    let values = vec![exception.kind.into(), exception.order_id.into(), exception.entitlement_id.into()];
+    let open: Option<Open> = tx.query(sql, values).await?.pop();
+    // Resolved in this very moment: deciding again opens a new one.
+    Ok(open.ok_or_else(|| store::Error::Conflict("exceptions_one_open".to_owned()))?.id)
+}
+
+/// Closes what is open about a unit and has been settled by what just happened to it.
+pub(super) async fn settle(tx: &mut Tx, claim: &Claim, kinds: &[ExceptionKind]) -> Result<(), Error> {
+    if !claim.disputed {
+        return Ok(());
+    }
+    let open = Entity::find()
+        .filter(COLUMN.entitlement_id.eq(claim.unit.id))
+        .filter(COLUMN.status.eq(ExceptionStatus::Open))
+        .filter(COLUMN.kind.is_in(kinds.iter().copied()));
+    for exception in open.all(tx.connection()).await? {
+        close(tx, &exception, Resolution::Superseded, None).await?;
+    }
+    Ok(())
+}
+
+/// Writes how an exception was resolved.
+async fn close(tx: &mut Tx, exception: &Model, resolution: Resolution, note: Option<String>) -> Result<(), Error> {
+    let transition = Transition::<Entity>::decide(exception.status, Command::Resolve)?;
+    let changes = ActiveModel {
+        resolution: Set(Some(resolution)),
+        note: Set(note.clone()),
+        resolved_at: Set(Some(tx.now())),
+        resolved_by: Set(Some(tx.actor().to_owned())),
+        ..Default::default()
+    };
+    let change = transition.apply(tx, exception.id, exception.version, changes).await?;
+    tx.append(event::Model {
+        partner_id: Some(exception.partner_id),
+        channel_id: Some(exception.channel_id),
+        product_id: exception.product_id,
+        order_id: Some(exception.order_id),
+        entitlement_id: exception.entitlement_id,
+        assignment_id: exception.assignment_id,
+        exception_id: Some(exception.id),
+        reason: note.or_else(|| Some(resolution.to_string())),
+        from_status: Some(change.from.to_string()),
+        to_status: Some(change.to.to_string()),
+        ..journal::event(EventType::ExceptionResolved)
+    });
+    Ok(())
+}

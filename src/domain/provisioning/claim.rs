@@ -1,0 +1,192 @@
+//! Taking work: what a worker is to create or to take down.
+
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Value,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{
+        Actor, Error, Operation, assignment as assignments,
+        entitlement::{By, Claim, event},
+        transition::Transition,
+    },
+    Command, LEASE, Named, finish, input, told,
+};
+use crate::{
+    entity::{
+        assignment, event,
+        kind::{AssignmentStatus, EventType, ProvisioningOperation, ProvisioningOutcome},
+        provisioning_attempt::{self, COLUMN},
+        scope::{Scope, among},
+    },
+    id::{AssignmentId, EntitlementId, ProductId, ProvisioningAttemptId},
+    store::Tx,
+};
+
+/// Assignments one request may take.
+const MOST: i32 = 100;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub limit: i32,
+    pub lease_seconds: i32,
+    /// Only of these products; of all, where it is left out.
+    pub products: Option<Vec<ProductId>>,
+}
+
+/// What was taken, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claimed {
+    pub attempts: Vec<ClaimedAttempt>,
+}
+
+/// An assignment that is this worker's until its lease ends.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct ClaimedAttempt {
+    pub attempt_id: ProvisioningAttemptId,
+    pub assignment_id: AssignmentId,
+    /// Whether a former attempt ended without a word: downstream may be what was asked for, or not.
+    pub former_unknown: bool,
+}
+
+#[derive(FromQueryResult)]
+struct Found {
+    entitlement_id: EntitlementId,
+}
+
+/// Takes up to so many assignments that wait, or whose worker's lease ran out. Two workers never get the same one.
+pub async fn claim(tx: &mut Tx, actor: &Actor, command: &Work) -> Result<Claimed, Error> {
+    actor.may(Operation::ClaimProvisioning)?;
+    input::whole(command.limit, &(1..=MOST)).map_err(|refusal| refusal.at(["limit"]))?;
+    input::whole(command.lease_seconds, &LEASE).map_err(|refusal| refusal.at(["leaseSeconds"]))?;
+
+    let units = lock(tx, actor, command).await?;
+    if units.is_empty() {
+        return Ok(Claimed { attempts: Vec::new() });
+    }
+    let claims = Claim::load_all(tx, &Actor::system("provisioning"), By::Units(units), &Named::nobody()).await?;
+    let former = started(tx, &claims).await?;
+
+    let mut attempts = Vec::new();
+    let mut rows = Vec::new();
+    for claim in claims {
+        let Some(assignment) = &claim.assignment else { continue };
+        let former = former.get(&assignment.id);
+        // Another worker's since this statement began to look.
+        if former.is_some_and(|attempt| attempt.lease_expires_at.is_some_and(|end| tx.now() < end)) {
+            continue;
+        }
+        if let Some(former) = former {
+            give_up(tx, &claim, former).await?;
+        }
+        let row = begin(tx, &claim, assignment, command.lease_seconds).await?;
+        attempts.push(ClaimedAttempt {
+            attempt_id: row.id,
+            assignment_id: assignment.id,
+            former_unknown: former.is_some(),
+        });
+        rows.push(provisioning_attempt::ActiveModel::from(row).reset_all());
+    }
+    if !rows.is_empty() {
+        provisioning_attempt::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    }
+    Ok(Claimed { attempts })
+}
+
+/// Finds work and locks it, passing over what others are locking. The units are locked against being suspended meanwhile: of a suspended
+/// one nothing is handed out.
+async fn lock(tx: &Tx, actor: &Actor, command: &Work) -> Result<Vec<EntitlementId>, Error> {
+    let mut values: Vec<Value> = vec![tx.now().into()];
+    let mut list = |ids: Vec<Value>| {
+        let places = ids.into_iter().map(|id| {
+            values.push(id);
+            format!("${}", values.len())
+        });
+        places.collect::<Vec<_>>().join(", ")
+    };
+    let mut only = String::new();
+    if let Some(products) = &command.products {
+        let products = list(products.iter().map(|id| (*id).into()).collect());
+        only.push_str(&format!(" AND s.product_id IN ({products})"));
+    }
+    if let Scope::Provisioner { subtree: Some(subtree) } = &actor.scope {
+        let partners = list(subtree.iter().map(|id| (*id).into()).collect());
+        only.push_str(&format!(" AND s.partner_id IN ({partners})"));
+    }
+    let postgres = tx.backend() == DbBackend::Postgres;
+    let lock = if postgres { "FOR NO KEY UPDATE OF s SKIP LOCKED FOR SHARE OF u SKIP LOCKED" } else { "" };
+    let sql = format!(
+        "SELECT s.entitlement_id FROM assignments s JOIN entitlements u ON u.id = s.entitlement_id \
+         LEFT JOIN provisioning_attempts a ON a.assignment_id = s.id AND a.outcome = 'STARTED' \
+         WHERE s.external AND s.status IN ('PENDING', 'PROVISIONING', 'DEPROVISIONING'){only} \
+           AND (s.not_before IS NULL OR s.not_before <= $1) AND (a.id IS NULL OR a.lease_expires_at <= $1) \
+           AND u.status <> 'SUSPENDED' \
+           AND (s.status <> 'PENDING' OR u.expires_at IS NULL OR u.expires_at > $1) \
+         ORDER BY s.id LIMIT {} {lock}",
+        command.limit
+    );
+    let found: Vec<Found> = tx.query(&sql, values).await?;
+    Ok(found.into_iter().map(|row| row.entitlement_id).collect())
+}
+
+/// The attempts that have not ended, read after the locks are held.
+async fn started(tx: &Tx, claims: &[Claim]) -> Result<HashMap<AssignmentId, provisioning_attempt::Model>, Error> {
+    let ids: Vec<AssignmentId> =
+        claims.iter().filter_map(|claim| claim.assignment.as_ref().map(|assignment| assignment.id)).collect();
+    let started = provisioning_attempt::Entity::find()
+        .filter(among(provisioning_attempt::Column::AssignmentId, &ids))
+        .filter(COLUMN.outcome.eq(ProvisioningOutcome::Started));
+    let started = started.all(tx.connection()).await?;
+    Ok(started.into_iter().map(|attempt| (attempt.assignment_id, attempt)).collect())
+}
+
+/// Nobody knows what came of an attempt, and nobody will hear of it from its worker any more.
+async fn give_up(tx: &mut Tx, claim: &Claim, attempt: &provisioning_attempt::Model) -> Result<(), Error> {
+    finish(tx, attempt, Command::GiveUp, None).await?;
+    tx.append(event::Model {
+        assignment_id: Some(attempt.assignment_id),
+        from_status: Some(ProvisioningOutcome::Started.to_string()),
+        to_status: Some(ProvisioningOutcome::Unknown.to_string()),
+        ..event(EventType::AttemptUnknown, &claim.unit, &claim.policy, claim.holder())
+    });
+    Ok(())
+}
+
+async fn begin(
+    tx: &mut Tx,
+    claim: &Claim,
+    assignment: &assignment::Model,
+    lease_seconds: i32,
+) -> Result<provisioning_attempt::Model, Error> {
+    use assignments::Command as Step;
+    let transition = match assignment.status {
+        AssignmentStatus::Provisioning => {
+            Transition::<assignment::Entity>::decide(assignment.status, Step::Requeue)?.then(Step::Claim)?
+        }
+        status => Transition::<assignment::Entity>::decide(status, Step::Claim)?,
+    };
+    let changes = assignment::ActiveModel { status_reason: Set(None), not_before: Set(None), ..Default::default() };
+    let change = transition.apply(tx, assignment.id, assignment.version, changes).await?;
+    let (operation, kind, word) = if change.to == AssignmentStatus::Deprovisioning {
+        (ProvisioningOperation::Deprovision, EventType::AssignmentDeprovisioning, "deprovision")
+    } else {
+        (ProvisioningOperation::Provision, EventType::AssignmentProvisioning, "provision")
+    };
+    tx.append(told(kind, claim, assignment, change));
+    Ok(provisioning_attempt::Model {
+        id: tx.id(),
+        assignment_id: assignment.id,
+        operation,
+        outcome: ProvisioningOutcome::Started,
+        idempotency_reference: format!("{}/{word}", assignment.id),
+        started_at: tx.now(),
+        finished_at: None,
+        lease_expires_at: Some(tx.now() + TimeDelta::seconds(lease_seconds.into())),
+        reason: None,
+    })
+}
