@@ -57,6 +57,7 @@ CREATE TABLE accounts (
   created_at {time} NOT NULL,
   CONSTRAINT accounts_reference UNIQUE (partner_id, external_reference)
 ) {table};
+CREATE INDEX accounts_by_external_reference ON accounts (external_reference);
 CREATE INDEX accounts_by_email ON accounts (lower(email)) WHERE email IS NOT NULL;
 
 CREATE TABLE products (
@@ -198,6 +199,8 @@ CREATE TABLE activation_codes (
   CONSTRAINT codes_redeemed CHECK ((status = 'REDEEMED') = (redeemed_at IS NOT NULL))
 ) {table};
 CREATE INDEX codes_by_entitlement ON activation_codes (entitlement_id, id);
+CREATE INDEX codes_by_last_four ON activation_codes (last_four, id);
+CREATE INDEX codes_by_window ON activation_codes (revealable_until) WHERE revealable_until IS NOT NULL;
 CREATE UNIQUE INDEX codes_one_live ON activation_codes (entitlement_id) WHERE status = 'ISSUED';
 
 CREATE TABLE reservations (
@@ -248,6 +251,7 @@ CREATE INDEX assignments_by_channel ON assignments (channel_id, id);
 CREATE INDEX assignments_by_partner ON assignments (partner_id, id);
 CREATE INDEX assignments_by_namespace ON assignments (account_partner_id, id);
 CREATE INDEX assignments_waiting ON assignments (status, deadline) WHERE status IN ('PENDING', 'AWAITING_INPUT', 'PROVISIONING', 'DEPROVISIONING', 'DEPROVISION_FAILED', 'FAILED');
+CREATE INDEX assignments_to_provision ON assignments (id) WHERE external AND status IN ('PENDING', 'PROVISIONING', 'DEPROVISIONING');
 CREATE UNIQUE INDEX assignments_one_in_force ON assignments (entitlement_id) WHERE status NOT IN ('ENDED', 'CANCELLED');
 
 CREATE TABLE provisioning_attempts (
@@ -318,6 +322,7 @@ CREATE TABLE code_guesses (
   occurred_at {time} NOT NULL
 ) {table};
 CREATE INDEX code_guesses_by_actor ON code_guesses (actor, occurred_at);
+CREATE INDEX code_guesses_by_age ON code_guesses (occurred_at);
 
 CREATE TABLE api_keys (
   id {id} NOT NULL PRIMARY KEY,

@@ -5,6 +5,7 @@
 //! leaves its events numbered.
 
 mod demo;
+mod export;
 mod import;
 mod key;
 mod migrate;
@@ -59,6 +60,9 @@ enum Command {
     /// Import what another system has recorded
     #[command(subcommand)]
     Import(import::Action),
+    /// Export what has been issued
+    #[command(subcommand)]
+    Export(export::Action),
     /// Print the GraphQL schema
     Schema,
     /// Prove the invariants over the whole database, and name each row that breaks one
@@ -141,6 +145,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Import(import::Action::Orders(orders)) => import::run(&Config::from_env()?, orders).await,
             Command::Migrate(action) => migrate::run(&Config::from_env()?, action).await,
             Command::Key(action) => key::run(&Config::from_env()?, action).await,
+            Command::Export(action) => export::run(&Config::from_env()?, action).await,
             Command::Schema => schema::run(),
             Command::Verify => verify::run(&Config::from_env()?).await,
         }

@@ -2,6 +2,11 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// A count of what is done, where nobody knows how much there is.
+pub fn spinner() -> ProgressBar {
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+}
+
 /// A bar over so many steps, on standard error.
 pub fn steps(count: usize) -> ProgressBar {
     // indicatif hides what it draws where standard error is no terminal.

@@ -24,7 +24,12 @@ use async_graphql::{Request, Response, SDLExportOptions, Schema as Executable, S
 use futures_util::{StreamExt, stream::BoxStream};
 
 use self::{
-    loader::Turns, mutation::Mutation, query::Query, session::Session, subscription::Subscription, types::Node,
+    loader::Turns,
+    mutation::Mutation,
+    query::Query,
+    session::Session,
+    subscription::Subscription,
+    types::{MoneyInput, Node},
 };
 use crate::{
     domain::{Actor, access::Directory},
@@ -114,5 +119,6 @@ pub fn sdl() -> String {
 fn build() -> SchemaBuilder<Query, Mutation, Subscription> {
     Executable::build(Query::default(), Mutation::default(), Subscription)
         .register_output_type::<Node>()
+        .register_input_type::<MoneyInput>()
         .disable_suggestions()
 }

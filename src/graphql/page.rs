@@ -168,6 +168,11 @@ fn size(argument: &str, asked: i32) -> Result<u32, Fault> {
     u32::try_from(asked).ok().filter(|size| *size <= LARGEST_SIZE).ok_or_else(bad)
 }
 
+/// The size of the first page, of a list that has no other.
+pub fn first(first: Option<i32>) -> Result<u32, Fault> {
+    first.map_or(Ok(DEFAULT_SIZE), |first| size("first", first))
+}
+
 /// The size of a list that has no pages but the argument `first`.
 pub fn most(first: Option<i32>) -> Result<u32, Fault> {
     first.map_or(Ok(LARGEST_SIZE), |first| size("first", first))

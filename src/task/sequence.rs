@@ -9,7 +9,7 @@ use std::time::Duration;
 use sea_orm::DbBackend;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,8 @@ use crate::store::{Db, Error, journal::BATCH};
 
 /// How often to look for events of nodes that went away before they had numbered them.
 const POLL: Duration = Duration::from_millis(250);
+/// The shortest time between two batches: whoever commits meanwhile shares the next one, and the cost of its commit.
+const GATHER: Duration = Duration::from_millis(5);
 /// How soon to look again while another node is numbering.
 const TURN: Duration = Duration::from_millis(5);
 /// The longest pause between two tries while the database is away. Short at first, for when it comes back, each connection of the pool may
@@ -60,6 +62,7 @@ impl Sequencer {
         let mut folding = Folding { at: Instant::now(), due: true };
         let mut failures = 0;
         loop {
+            let begun = Instant::now();
             let drained = self.drain(&mut appended, &mut folding).await;
             match &drained {
                 Err(error) if failures == 0 => {
@@ -76,7 +79,7 @@ impl Sequencer {
                 Err(_) => MOST.min(Duration::from_millis(10).saturating_mul(failures)),
             };
             tokio::select! {
-                Ok(()) = appended.changed(), if idle => {}
+                Ok(()) = appended.changed(), if idle => sleep_until(begun + GATHER).await,
                 () = sleep(pause) => {}
             }
         }

@@ -76,6 +76,13 @@ impl Code {
         self.0.iter().skip(SYMBOLS - 4).map(|symbol| char::from(*symbol)).collect()
     }
 
+    /// Reads what somebody typed for the last four symbols of a code. None: it is not that.
+    pub fn last_four_typed(text: &str) -> Option<String> {
+        let symbols: Option<Vec<char>> =
+            text.bytes().map(|byte| symbol(byte).map(|symbol| char::from(letter(symbol)))).collect();
+        symbols.filter(|symbols| symbols.len() == 4).map(String::from_iter)
+    }
+
     /// In full, in five groups: for the one who may have it.
     pub fn reveal(&self) -> String {
         let groups: Vec<String> =

@@ -1,16 +1,26 @@
 //! Showing the codes of an order, page by page: the gift cards of a bulk purchase.
 
-use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter, Value};
+use std::collections::HashMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
     super::{Actor, Error, Operation, error::not_found, input},
     Issued,
+    code::Code,
+    unseal,
 };
 use crate::{
-    entity::{event, kind::EventType, order, scope::Scoped},
+    entity::{
+        activation_code::{Column, Entity, Model},
+        event,
+        kind::EventType,
+        order,
+        scope::{Scoped, among},
+    },
     id::{ActivationCodeId, EntitlementId, OrderId, OrderLineId},
-    store::{Tx, journal},
+    store::{Db, Tx, journal},
 };
 
 /// Codes a page has at the most.
@@ -96,4 +106,17 @@ async fn place(tx: &Tx, order: OrderId, code: ActivationCodeId) -> Result<Place,
                JOIN entitlements u ON u.id = c.entitlement_id WHERE c.id = $1 AND u.order_id = $2";
     let found: Option<Place> = tx.query(sql, vec![code.into(), order.into()]).await?.pop();
     Ok(found.ok_or_else(|| not_found("activation code of this order").at(["after"]))?)
+}
+
+/// The codes of a page, in full, of those that can still be shown.
+pub async fn in_full(db: &Db, issued: &[Issued]) -> Result<Vec<(Issued, Code)>, Error> {
+    let ids: Vec<ActivationCodeId> = issued.iter().map(|code| code.activation_code_id).collect();
+    let found = Entity::find().filter(among(Column::Id.as_column_ref(), &ids)).all(db.reader()).await?;
+    let records: HashMap<ActivationCodeId, Model> = found.into_iter().map(|record| (record.id, record)).collect();
+    let (keyring, now) = (db.keyring()?, db.clock().now());
+    let shown = issued.iter().filter_map(|issued| {
+        let record = records.get(&issued.activation_code_id)?;
+        Some((issued.clone(), unseal(keyring, record, now)?))
+    });
+    Ok(shown.collect())
 }

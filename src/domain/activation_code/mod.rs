@@ -3,6 +3,7 @@
 mod check;
 pub mod code;
 mod export;
+mod find;
 mod guess;
 mod issue;
 mod redeem;
@@ -12,7 +13,8 @@ mod state;
 
 pub use self::{
     check::{Check, Checked, check},
-    export::{Export, Exported, export},
+    export::{Export, Exported, MOST, export, in_full},
+    find::{Find, Found, find},
     redeem::{Redeem, Redeemed, redeem},
     reveal::{Reveal, reveal},
     rotate::{Rotate, rotate},

@@ -97,5 +97,12 @@ async fn whom(
         Some(account) => entity::account::Entity::find_by_id(account).one(tx.connection()).await?,
         None => None,
     };
-    held_for.ok_or_else(|| invalid("it is held for nobody by name: say for which account").at(["account"]).into())
+    let account =
+        held_for.ok_or_else(|| invalid("it is held for nobody by name: say for which account").at(["account"]))?;
+    let partner = entity::partner::Entity::find_by_id(account.partner_id).one(tx.connection()).await?;
+    if partner.is_some_and(|partner| partner.active) {
+        return Ok(account);
+    }
+    let message = "the account's partner is switched off: nothing can be given to its accounts until it is on again";
+    Err(Refusal::new(RefusalCode::NotEligible, message).at(["reservationId"]).into())
 }

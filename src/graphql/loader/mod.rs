@@ -11,7 +11,8 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use async_graphql::dataloader::Loader;
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement,
+    ColumnTrait, EntityTrait, FromQueryResult, Iterable, JoinType, PrimaryKeyToColumn, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Statement,
 };
 
 pub use self::{
@@ -316,6 +317,19 @@ impl Reader {
     /// The first visible row that meets `condition`, for a record that is looked up by something else than its id.
     pub async fn one<E: Scoped>(&self, condition: sea_orm::sea_query::SimpleExpr) -> Result<Option<E::Model>, Fault> {
         Ok(E::visible(&self.scope).filter(condition).one(self.db.reader()).await?)
+    }
+
+    /// The newest visible rows that meet `condition`, at most so many.
+    pub async fn newest<E: Scoped>(
+        &self,
+        condition: sea_orm::sea_query::SimpleExpr,
+        most: u32,
+    ) -> Result<Vec<E::Model>, Fault> {
+        let mut rows = E::visible(&self.scope).filter(condition).limit(u64::from(most));
+        for key in E::PrimaryKey::iter() {
+            rows = rows.order_by_desc(key.into_column());
+        }
+        Ok(rows.all(self.db.reader()).await?)
     }
 
     /// The key that the caller's own credential is. Everybody may know that one, and only administration any other.

@@ -41,7 +41,7 @@ pub use self::{
     event::Event,
     exception::FulfillmentException,
     issued_code::IssuedCode,
-    money::Money,
+    money::{Money, MoneyInput},
     order::Order,
     order_line::OrderLine,
     partner::Partner,

@@ -1,6 +1,6 @@
 //! `Money`: an amount with its currency.
 
-use async_graphql::SimpleObject;
+use async_graphql::{InputObject, SimpleObject};
 
 use crate::{entity::money::Amount, graphql::scalars::Decimal};
 
@@ -11,6 +11,15 @@ pub struct Money {
     amount: Decimal,
     /// The currency, as the three letters of ISO 4217.
     currency_code: String,
+}
+
+/// An amount of money to name. Kept for clients that pass amounts with their currency; no field takes one yet.
+#[derive(Debug, Clone, InputObject)]
+pub struct MoneyInput {
+    /// The exact amount.
+    pub amount: Decimal,
+    /// The currency, as the three letters of ISO 4217.
+    pub currency_code: String,
 }
 
 impl Money {
