@@ -23,6 +23,7 @@ mod redemption;
 mod reservation;
 mod schema;
 mod subscription;
+mod support;
 mod verify;
 
 fn main() -> std::process::ExitCode {
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
         purchase::tests(),
         redemption::tests(),
         reservation::tests(),
+        support::tests(),
         command_line::tests(),
         verify::tests(),
         migrations::tests(),
