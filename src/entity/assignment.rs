@@ -63,12 +63,13 @@ impl Scoped for Entity {
     fn arms(scope: &Scope) -> Arms {
         match scope {
             Scope::All => Arms::All,
-            Scope::Partner { subtree, namespace } => {
-                Arms::Any(vec![among(Column::PartnerId, subtree), COLUMN.account_partner_id.eq(*namespace)])
-            }
+            Scope::Partner { subtree, namespace } => Arms::Any(vec![
+                among(Column::PartnerId.as_column_ref(), subtree),
+                COLUMN.account_partner_id.eq(*namespace),
+            ]),
             Scope::Provisioner { subtree: None } => Arms::Any(vec![COLUMN.external.eq(true)]),
             Scope::Provisioner { subtree: Some(subtree) } => {
-                Arms::Any(vec![COLUMN.external.eq(true).and(among(Column::PartnerId, subtree))])
+                Arms::Any(vec![COLUMN.external.eq(true).and(among(Column::PartnerId.as_column_ref(), subtree))])
             }
             Scope::Customer { account, .. } => {
                 let Arms::Any(mut arms) =

@@ -20,6 +20,7 @@ mod migrations;
 mod paging;
 mod purchase;
 mod redemption;
+mod refusal;
 mod reservation;
 mod schema;
 mod subscription;
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
         machines::tests(),
         purchase::tests(),
         redemption::tests(),
+        refusal::tests(),
         reservation::tests(),
         support::tests(),
         command_line::tests(),

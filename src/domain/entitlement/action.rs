@@ -92,8 +92,13 @@ impl Claim {
         }
     }
 
-    fn sold_by(&self, actor: &Actor) -> bool {
-        actor.role != Role::Partner || actor.scope.sells(self.unit.partner_id)
+    /// Whether the unit is `actor`'s to dispose of as its seller, or as who bought it. Whoever merely has it, or had it held, may not.
+    pub fn sold_by(&self, actor: &Actor) -> bool {
+        match actor.role {
+            Role::Admin | Role::Support | Role::Provisioner => true,
+            Role::Partner => actor.scope.sells(self.unit.partner_id),
+            Role::Customer => actor.account.is_some() && self.unit.buyer_account_id == actor.account,
+        }
     }
 
     fn releasable(&self, actor: &Actor, now: DateTime<Utc>) -> Result<(), Refusal> {

@@ -13,11 +13,7 @@ use super::super::{
     error::{Error, not_found, stale},
 };
 use crate::{
-    entity::{
-        activation_code, assignment, entitlement,
-        kind::{EntitlementStatus, Role},
-        policy, reservation,
-    },
+    entity::{activation_code, assignment, entitlement, kind::EntitlementStatus, policy, reservation},
     id::{AccountId, ActivationCodeId, AssignmentId, EntitlementId, PartnerId, ReservationId},
     store::{Db, Tx},
 };
@@ -167,11 +163,11 @@ impl Claim {
         }
     }
 
-    /// Reads a unit that is to be changed by whoever sold it; `what` and `field` are how the caller named it. A partner that merely holds
+    /// Reads a unit that is to be changed by whoever may dispose of it; `what` and `field` are how the caller named it. Whoever merely holds
     /// it is told that there is no such record: what becomes of it is its seller's business.
     pub async fn sold(tx: &Tx, actor: &Actor, by: By, what: &str, field: &str) -> Result<Self, Error> {
         let claim = Self::load(tx, actor, by, &account::Named::nobody()).await?;
-        let own = claim.filter(|claim| actor.role != Role::Partner || actor.scope.sells(claim.unit.partner_id));
+        let own = claim.filter(|claim| claim.sold_by(actor));
         Ok(own.ok_or_else(|| not_found(what).at([field]))?)
     }
 

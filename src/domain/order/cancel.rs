@@ -4,7 +4,7 @@
 //! by one, each with events of its own. Codes die before their units are written, as everywhere, so that whoever redeems one meanwhile
 //! meets this at the code.
 
-use sea_orm::{ColumnTrait, DbBackend, FromQueryResult, QueryFilter};
+use sea_orm::{ColumnTrait, DbBackend, FromQueryResult, QueryFilter, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -117,17 +117,7 @@ const FREE: &str = "u.order_id = $1 AND u.status IN ('UNASSIGNED', 'RESERVED', '
 /// Revokes all units that nobody has, with their codes and holds; how many.
 async fn revoke_free(tx: &mut Tx, order: &Model, reason: &str) -> Result<i64, Error> {
     let when = || vec![order.id.into(), tx.now().into()];
-    let dead = format!(
-        "UPDATE activation_codes SET status = 'REVOKED', sealed = NULL, revealable_until = NULL \
-         WHERE status = 'ISSUED' AND entitlement_id IN (SELECT u.id FROM entitlements u WHERE {FREE})"
-    );
-    tx.execute(&dead, when()).await?;
-    let released = format!(
-        "UPDATE reservations SET status = 'RELEASED', version = version + 1 \
-         WHERE status = 'HELD' AND entitlement_id IN (SELECT u.id FROM entitlements u WHERE {FREE})"
-    );
-    tx.execute(&released, when()).await?;
-
+    strip(tx, FREE, when()).await?;
     let mut values = when();
     values.push(reason.into());
     let set = "SET status = 'REVOKED', status_reason = $3, version = version + 1";
@@ -147,11 +137,23 @@ async fn revoke_free(tx: &mut Tx, order: &Model, reason: &str) -> Result<i64, Er
         tx.execute(&format!("UPDATE entitlements AS u {set} WHERE {FREE}"), values).await?;
         gone
     };
+    // What came back in between had a fresh code already.
+    strip(tx, "u.order_id = $1 AND u.status = 'REVOKED'", vec![order.id.into()]).await?;
     for group in &gone {
         tx.tally(order.channel_id, group.product_id, Counter::In(group.status), -group.units);
         tx.tally(order.channel_id, group.product_id, Counter::In(EntitlementStatus::Revoked), group.units);
     }
     Ok(gone.iter().map(|group| group.units).sum())
+}
+
+/// Revokes the codes and releases the holds of the units that `which` finds.
+async fn strip(tx: &Tx, which: &str, values: Vec<Value>) -> Result<(), Error> {
+    let units = format!("entitlement_id IN (SELECT u.id FROM entitlements u WHERE {which})");
+    let codes = "UPDATE activation_codes SET status = 'REVOKED', sealed = NULL, revealable_until = NULL";
+    tx.execute(&format!("{codes} WHERE status = 'ISSUED' AND {units}"), values.clone()).await?;
+    let holds = "UPDATE reservations SET status = 'RELEASED', version = version + 1";
+    tx.execute(&format!("{holds} WHERE status = 'HELD' AND {units}"), values).await?;
+    Ok(())
 }
 
 /// Revokes the units that somebody has, portion by portion; how many.

@@ -3,13 +3,14 @@
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
 use sea_orm::{
-    ColumnTrait, Condition,
+    ColumnTrait, Condition, DbErr, FromQueryResult, QueryResult,
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{Listing, Rows, known, parent, scoped, stored, traded, visible};
+use super::{Along, Listing, Rows, known, parent, scoped, stored, traded, visible};
 use crate::{
     entity::{
+        account,
         assignment::{Column, Entity, Model},
         kind, provisioning_attempt,
         scope::{Scope, those},
@@ -130,12 +131,28 @@ impl Listing for AssignmentsOfAccount {
 pub struct AssignmentsOfUnit;
 
 impl Listing for AssignmentsOfUnit {
-    type Row = Model;
+    type Row = Held;
     type Node = Assignment;
 
     fn rows(&self, scope: &Scope) -> Rows {
         let own = Condition::all().add(Expr::col((Entity, Column::EntitlementId)).eq(parent()));
-        Rows::of::<Entity>(vec![own.add(visible::<Entity>(scope))])
+        let columns = "accounts.id AS a_id, accounts.partner_id AS a_partner_id, accounts.external_reference AS a_external_reference, \
+                       accounts.email AS a_email, accounts.display_name AS a_display_name, accounts.created_at AS a_created_at";
+        let holder = Along { table: "accounts", by: "account_id", columns };
+        Rows::of::<Entity>(vec![own.add(visible::<Entity>(scope))]).along(holder)
+    }
+}
+
+/// An assignment with its account.
+pub struct Held {
+    pub assignment: Model,
+    pub account: account::Model,
+}
+
+impl FromQueryResult for Held {
+    fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
+        let assignment = Model::from_query_result(row, "")?;
+        Ok(Self { assignment, account: account::Model::from_query_result(row, "a_")? })
     }
 }
 

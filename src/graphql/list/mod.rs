@@ -63,18 +63,35 @@ struct Source {
     table: &'static str,
     key: &'static str,
     journal: bool,
+    along: Option<Along>,
+}
+
+/// A record that each row points to and that is read along with it, its columns under a prefix.
+#[derive(Clone, Copy)]
+pub struct Along {
+    pub table: &'static str,
+    /// The column that points.
+    pub by: &'static str,
+    /// `table.column AS prefix_column` for each of its columns.
+    pub columns: &'static str,
 }
 
 impl Rows {
     /// Rows of a table of records, by their ids.
     pub fn of<E: EntityTrait>(legs: Vec<Condition>) -> Self {
         let table = E::default().table_name();
-        Self { source: Source { table, key: "id", journal: false }, legs }
+        Self { source: Source { table, key: "id", journal: false, along: None }, legs }
     }
 
     /// Entries of the journal, by their positions.
     pub fn of_journal(legs: Vec<Condition>) -> Self {
-        Self { source: Source { table: "journal_positions", key: "position", journal: true }, legs }
+        Self { source: Source { table: "journal_positions", key: "position", journal: true, along: None }, legs }
+    }
+
+    /// The same rows, each with the record it points to.
+    pub fn along(mut self, along: Along) -> Self {
+        self.source.along = Some(along);
+        self
     }
 
     /// The statement of one page.
@@ -129,14 +146,22 @@ impl Rows {
 
 impl Source {
     fn columns(self) -> String {
-        if self.journal { "journal_positions.position, events.*".to_owned() } else { format!("{}.*", self.table) }
+        match self.along {
+            _ if self.journal => "journal_positions.position, events.*".to_owned(),
+            Some(along) => format!("{}.*, {}", self.table, along.columns),
+            None => format!("{}.*", self.table),
+        }
     }
 
     fn tables(self) -> String {
         if self.journal {
-            "journal_positions CROSS JOIN events ON events.id = journal_positions.event_id".to_owned()
-        } else {
-            self.table.to_owned()
+            return "journal_positions CROSS JOIN events ON events.id = journal_positions.event_id".to_owned();
+        }
+        match self.along {
+            Some(Along { table, by, .. }) => {
+                format!("{own} CROSS JOIN {table} ON {table}.id = {own}.{by}", own = self.table)
+            }
+            None => self.table.to_owned(),
         }
     }
 
@@ -157,9 +182,14 @@ impl Source {
             let place = Expr::col((Alias::new("journal_positions"), Alias::new("event_id")));
             select.inner_join(Alias::new("events").into_iden(), event.eq(place));
         }
-        if columns {
-            select.expr(Expr::cust(self.columns()));
+        if !columns {
+            return select;
         }
+        if let Some(along) = self.along {
+            let (record, pointer) = ((Alias::new(along.table), "id"), (Alias::new(self.table), along.by));
+            select.inner_join(Alias::new(along.table).into_iden(), Expr::col(record).eq(Expr::col(pointer)));
+        }
+        select.expr(Expr::cust(self.columns()));
         select
     }
 

@@ -6,19 +6,26 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Account, Entitlement, ProvisioningAttempt};
 use crate::{
-    entity::assignment::Model,
+    entity::{account, assignment::Model},
     graphql::{
         enums::{AssignmentMethod, AssignmentStatus},
         error::Fault,
-        list::assignment::AttemptsOfAssignment,
+        list::assignment::{AttemptsOfAssignment, Held},
         page,
         scalars::{DateTime, Json},
         session::{Session, reason_for},
     },
 };
 
+/// An assignment, with its account where that was read along with it.
 #[derive(Clone)]
-pub struct Assignment(pub Arc<Model>);
+pub struct Assignment(pub Arc<Model>, pub(super) Option<Arc<account::Model>>);
+
+impl From<Held> for Assignment {
+    fn from(held: Held) -> Self {
+        Self(Arc::new(held.assignment), Some(Arc::new(held.account)))
+    }
+}
 
 impl Assignment {
     /// Whether the caller may know who holds the unit.
@@ -67,7 +74,10 @@ impl Assignment {
 
     /// Who has, or had, the unit. Null to whoever may know that it is held but not by whom: a partner whose gift was claimed elsewhere.
     async fn account(&self, ctx: &Context<'_>) -> Option<Result<Account, Fault>> {
-        Session::of(ctx).find(Some(self.0.account_id)).await
+        match &self.1 {
+            Some(account) => self.known(ctx).then(|| Ok(account.clone().into())),
+            None => Session::of(ctx).find(Some(self.0.account_id)).await,
+        }
     }
 
     /// What was submitted for it so far. Null if nothing was, and to whoever may not know the account.

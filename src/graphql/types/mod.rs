@@ -110,7 +110,7 @@ records! {
     Entitlement of entitlement by EntitlementId;
     ActivationCode of activation_code by ActivationCodeId;
     Reservation of reservation by ReservationId;
-    Assignment of assignment by AssignmentId;
+    Assignment of assignment by AssignmentId, alone: None;
     ProvisioningAttempt of provisioning_attempt by ProvisioningAttemptId;
     RedemptionAttempt of redemption_attempt by RedemptionAttemptId;
     FulfillmentException of fulfillment_exception by ExceptionId;
