@@ -3,11 +3,16 @@
 #![expect(clippy::expect_used, reason = "a test that fails should panic")]
 
 mod access;
+mod action;
 mod architecture;
 mod assignment;
 mod bearer;
+mod cancel;
 mod catalog;
+mod codes;
 mod command_line;
+mod contest;
+mod extend;
 mod feed;
 mod graph;
 mod harness;
@@ -20,10 +25,16 @@ mod migrations;
 mod paging;
 mod purchase;
 mod redemption;
+mod refusal;
+mod reissue;
+mod release;
 mod reservation;
+mod revoke;
 mod schema;
 mod subscription;
 mod support;
+mod suspend;
+mod transfer;
 mod verify;
 
 fn main() -> std::process::ExitCode {
@@ -33,8 +44,19 @@ fn main() -> std::process::ExitCode {
         schema::tests(),
         input::tests(),
         access::tests(),
+        action::tests(),
         assignment::tests(),
         bearer::tests(),
+        cancel::tests(),
+        codes::tests(),
+        contest::tests(),
+        extend::tests(),
+        refusal::tests(),
+        reissue::tests(),
+        release::tests(),
+        revoke::tests(),
+        suspend::tests(),
+        transfer::tests(),
         feed::tests(),
         graph::tests(),
         paging::tests(),

@@ -82,7 +82,7 @@ pub async fn cancel(tx: &mut Tx, actor: &Actor, command: &Cancel) -> Result<Canc
     let gone = revoke_free(tx, &order, &reason).await?;
     let ended = if command.include_assigned { revoke_held(tx, &order, &reason).await? } else { 0 };
     let left = remaining(tx, &order).await?;
-    if command.include_assigned && left > 0 {
+    if (command.include_assigned && left > 0) || torn(tx, &order).await? {
         // Somebody gave one back, or took one, in this very moment.
         return Err(store::Error::Conflict(order.id.to_string()).into());
     }
@@ -174,6 +174,21 @@ async fn revoke_held(tx: &mut Tx, order: &Model, reason: &str) -> Result<usize, 
             entitlement::end(tx, &mut claim, Ending::revocation(reason.to_owned())).await?;
         }
     }
+}
+
+/// Whether a unit changed between two of these statements: it is free again, or its code or hold began too late to die with it.
+async fn torn(tx: &Tx, order: &Model) -> Result<bool, Error> {
+    if tx.backend() == DbBackend::Sqlite {
+        // Nobody else writes meanwhile.
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT count(*) AS units FROM entitlements u WHERE ({FREE}) OR (u.order_id = $1 AND u.status = 'REVOKED' AND ( \
+           EXISTS (SELECT 1 FROM activation_codes c WHERE c.entitlement_id = u.id AND c.status = 'ISSUED') \
+           OR EXISTS (SELECT 1 FROM reservations r WHERE r.entitlement_id = u.id AND r.status = 'HELD')))"
+    );
+    let found: Vec<Count> = tx.query(&sql, vec![order.id.into(), tx.now().into()]).await?;
+    Ok(found.first().is_some_and(|count| count.units > 0))
 }
 
 /// How many units of the order still live.
