@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         an_old_version_is_refused,
         of_two_at_once_one_cancels,
         a_repeat_cancels_nothing_more,
+        whoever_watches_a_unit_sees_it_go,
     ]
 }
 
@@ -259,4 +260,20 @@ async fn a_repeat_cancels_nothing_more(app: App) {
     assert_eq!(again.at("/order/status"), "PARTIALLY_CANCELLED");
     assert_eq!(desk.state(desk.unit(0)).await, "UNASSIGNED / none / ISSUED");
     app.assert_sound().await;
+}
+
+async fn whoever_watches_a_unit_sees_it_go(app: App) {
+    let desk = Desk::open(&app, json!({}), 2).await;
+    let ann = desk.customer("ann").await;
+    let document = "subscription ($id: ID!) { entitlementUpdated(id: $id) { status } }";
+    let mut watches = Vec::new();
+    for client in [&desk.shop.key, &ann] {
+        let mut watch = client.subscribe(document, json!({"id": desk.unit(1)})).await;
+        assert_eq!(watch.next().await.at("/entitlementUpdated/status"), "UNASSIGNED");
+        watches.push(watch);
+    }
+    cancel(&desk.support, &desk.placed.order, json!({})).await.done();
+    for mut watch in watches {
+        assert_eq!(watch.next().await.at("/entitlementUpdated/status"), "REVOKED", "the order's event is each unit's");
+    }
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::harness::{
     Answer, App, Client, Desk, Test, both_engines,
     desk::{WHY, act, act_with, last_told, told},
-    eventually,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -108,10 +107,7 @@ async fn a_unit_past_its_end_is_on_offer_again(app: App) {
 async fn what_was_swept_is_on_offer_again(app: App) {
     let desk = Desk::open(&app, json!({"validForDays": 1}), 1).await;
     app.clock.advance(Duration::from_hours(24));
-    // A node sweeps as it starts.
-    app.second_node().await;
-    let swept = async || desk.state(desk.unit(0)).await.starts_with("EXPIRED").then_some(());
-    eventually("the sweep", swept).await;
+    app.sweep().await;
     assert_eq!(desk.statistics().await, "ordered 1, expired 1");
     let answer = act(&desk.support, "extendEntitlement", desk.unit(0)).await.done();
     assert_eq!(answer.at("/issuedCode/activationCode/status"), "ISSUED");
@@ -156,12 +152,9 @@ async fn what_is_still_downstream_is_awaited(app: App) {
         assert_eq!(early.refusal(), Some("INVALID_STATE"), "no sweep has run");
         assert_eq!(early.at("/userErrors/0/allowedActions"), &json!(["REISSUE"]));
     }
-    // A node sweeps as it starts.
-    app.second_node().await;
-    let swept = async || desk.state(desk.unit(0)).await.starts_with("EXPIRED / DEPROVISIONING").then_some(());
-    eventually("the sweep", swept).await;
-    let swept = async || desk.state(desk.unit(1)).await.starts_with("EXPIRED / PROVISIONING").then_some(());
-    eventually("the sweep", swept).await;
+    app.sweep().await;
+    assert_eq!(desk.state(desk.unit(0)).await, "EXPIRED / DEPROVISIONING / REVOKED");
+    assert_eq!(desk.state(desk.unit(1)).await, "EXPIRED / PROVISIONING / REVOKED");
     for unit in [desk.unit(0), desk.unit(1)] {
         assert_eq!(act(&desk.support, "extendEntitlement", unit).await.refusal(), Some("INVALID_STATE"));
     }

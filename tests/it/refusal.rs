@@ -11,6 +11,7 @@ pub fn tests() -> Vec<Test> {
     both_engines![
         what_is_foreign_is_unknown,
         whoever_holds_a_unit_elsewhere_changes_nothing_about_it,
+        a_seller_may_what_those_below_it_may,
         a_decision_on_an_old_version_is_refused,
         a_reason_is_given_in_words,
         a_repeat_does_nothing_more,
@@ -59,6 +60,24 @@ async fn whoever_holds_a_unit_elsewhere_changes_nothing_about_it(app: App) {
     let order = cancel(&beta.key, &desk.placed.order, json!({})).await;
     assert_eq!(order.refusal(), Some("NOT_FOUND"));
     assert_eq!(desk.state(desk.unit(0)).await, "ACTIVE / ACTIVE / REDEEMED");
+}
+
+async fn a_seller_may_what_those_below_it_may(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let below = desk.shop.open_below(&app, "Below").await;
+    let lines = json!([{"sku": "P", "quantity": SELLERS + 2}]);
+    let placed = below.place("o-1", lines).await;
+    let unit = |place: usize| placed.units.get(place).expect("a unit");
+    for (place, mutation) in MUTATIONS.iter().take(SELLERS).enumerate() {
+        act(&desk.shop.key, mutation, unit(place)).await.done();
+        assert_eq!(act(&below.key, mutation, desk.unit(0)).await.refusal(), Some("NOT_FOUND"), "{mutation}");
+    }
+    let assignment = desk.assign(unit(SELLERS), "bo").await;
+    release(&below.key, &assignment, json!({})).await.done();
+    let order = cancel(&desk.shop.key, &placed.order, json!({})).await.done();
+    assert_eq!(order.at("/order/status"), "CANCELLED");
+    assert_eq!(cancel(&below.key, &desk.placed.order, json!({})).await.refusal(), Some("NOT_FOUND"));
+    app.assert_sound().await;
 }
 
 async fn a_decision_on_an_old_version_is_refused(app: App) {

