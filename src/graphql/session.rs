@@ -16,7 +16,7 @@ use super::{
     loader::{AtOnce, Reader, Turns},
 };
 use crate::{
-    domain::Actor,
+    domain::{Actor, entitlement::REPLACED},
     entity::{kind::Role, scope::Scope},
     feed::{Cursor, Feed},
     id::PartnerId,
@@ -133,9 +133,7 @@ impl Session {
     }
 }
 
-/// A reason as a customer may read it: the service's own words, which are single ones in capitals, but nobody's sentence.
+/// A reason as a customer may read it: the service's own word, but nobody's sentence.
 pub fn reason_for(session: &Session, reason: Option<&String>) -> Option<String> {
-    let reason = reason?;
-    let is_word = reason.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    (!session.is_customer() || is_word).then(|| reason.clone())
+    reason.filter(|reason| !session.is_customer() || *reason == REPLACED).cloned()
 }

@@ -41,7 +41,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Every mutation, an input whose ids are malformed, and the roles that may.
-const MUTATIONS: [(&str, &str, &str); 18] = [
+const MUTATIONS: [(&str, &str, &str); 35] = [
     ("createPartner", r#"name: "P", parentId: "x""#, "ADMIN"),
     ("updatePartner", r#"partnerId: "x""#, "ADMIN"),
     ("createChannel", r#"name: "C", kind: API, partnerId: "x""#, "ADMIN"),
@@ -60,6 +60,23 @@ const MUTATIONS: [(&str, &str, &str); 18] = [
     ("extendReservation", r#"reservationId: "x", minutes: 5"#, "ADMIN SUPPORT PARTNER CUSTOMER"),
     ("confirmReservation", r#"reservationId: "x""#, "ADMIN SUPPORT PARTNER CUSTOMER"),
     ("releaseReservation", r#"reservationId: "x""#, "ADMIN SUPPORT PARTNER CUSTOMER"),
+    ("transferEntitlement", r#"entitlementId: "x", recipient: {}"#, "ADMIN SUPPORT PARTNER CUSTOMER"),
+    ("releaseAssignment", r#"assignmentId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("cancelOrder", r#"orderId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("revokeEntitlement", r#"entitlementId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("reissueEntitlement", r#"entitlementId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("rotateActivationCode", r#"entitlementId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("revealActivationCode", r#"activationCodeId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("exportActivationCodes", r#"orderId: "x", reason: "r""#, "ADMIN SUPPORT PARTNER"),
+    ("suspendEntitlement", r#"entitlementId: "x", reason: "r""#, "ADMIN SUPPORT"),
+    ("resumeEntitlement", r#"entitlementId: "x", reason: "r""#, "ADMIN SUPPORT"),
+    ("extendEntitlement", r#"entitlementId: "x", expiresAt: "2031-01-01T00:00:00Z", reason: "r""#, "ADMIN SUPPORT"),
+    ("resolveException", r#"exceptionId: "x", resolution: DISMISSED, note: "n""#, "ADMIN SUPPORT"),
+    ("claimProvisioning", r#"productIds: ["x"]"#, "ADMIN PROVISIONER"),
+    ("extendProvisioningLease", r#"attemptId: "x", leaseSeconds: 5"#, "ADMIN PROVISIONER"),
+    ("completeProvisioning", r#"attemptId: "x""#, "ADMIN PROVISIONER"),
+    ("failProvisioning", r#"attemptId: "x", reason: "r""#, "ADMIN PROVISIONER"),
+    ("retryProvisioning", r#"assignmentId: "x""#, "ADMIN SUPPORT PROVISIONER"),
 ];
 
 fn every_mutation_is_in_the_table() {

@@ -3,11 +3,16 @@
 #![expect(clippy::expect_used, reason = "a test that fails should panic")]
 
 mod access;
+mod action;
 mod architecture;
 mod assignment;
 mod bearer;
+mod cancel;
 mod catalog;
+mod codes;
 mod command_line;
+mod contest;
+mod extend;
 mod feed;
 mod graph;
 mod harness;
@@ -19,12 +24,18 @@ mod machines;
 mod migrations;
 mod paging;
 mod purchase;
+mod reason;
 mod redemption;
 mod refusal;
+mod reissue;
+mod release;
 mod reservation;
+mod revoke;
 mod schema;
 mod subscription;
 mod support;
+mod suspend;
+mod transfer;
 mod verify;
 
 fn main() -> std::process::ExitCode {
@@ -34,8 +45,20 @@ fn main() -> std::process::ExitCode {
         schema::tests(),
         input::tests(),
         access::tests(),
+        action::tests(),
         assignment::tests(),
         bearer::tests(),
+        cancel::tests(),
+        codes::tests(),
+        contest::tests(),
+        extend::tests(),
+        reason::tests(),
+        refusal::tests(),
+        reissue::tests(),
+        release::tests(),
+        revoke::tests(),
+        suspend::tests(),
+        transfer::tests(),
         feed::tests(),
         graph::tests(),
         paging::tests(),
@@ -44,7 +67,6 @@ fn main() -> std::process::ExitCode {
         machines::tests(),
         purchase::tests(),
         redemption::tests(),
-        refusal::tests(),
         reservation::tests(),
         support::tests(),
         command_line::tests(),

@@ -3,12 +3,12 @@
 use super::{
     super::{
         Action, Actor, Error, Operation,
-        entitlement::{By, Changed, Claim},
+        entitlement::{By, Changed, Claim, touch},
         exception, input,
     },
     replace,
 };
-use crate::{id::EntitlementId, store::Tx};
+use crate::{entity::entitlement::ActiveModel, id::EntitlementId, store::Tx};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub async fn rotate(tx: &mut Tx, actor: &Actor, command: &Rotate) -> Result<Chan
     claim.allow(Action::RotateCode, actor, tx.now()).map_err(|refusal| refusal.at(["entitlementId"]))?;
 
     let issued = replace(tx, &mut claim, Some(reason)).await?;
+    // Without a live code there is no other row at which this would meet whoever claims the unit meanwhile.
+    touch(tx, &mut claim.unit, ActiveModel::default()).await?;
     exception::settle(tx, &claim, exception::REDEMPTION).await?;
     Ok(Changed { issued, ..claim.into() })
 }

@@ -58,6 +58,9 @@ impl Claim {
                 RefusalCode::ReservedByOther,
                 "it is held already: try again after the hold, or release that first",
             )),
+            Action::Reserve | Action::Transfer if standing == Status::Unassigned && !self.bought_by(actor) => {
+                Err(not_found("entitlement"))
+            }
             Action::Reserve => by(Command::Reserve),
             Action::Assign if standing == Status::Reserved => Err(Refusal::new(
                 RefusalCode::ReservedByOther,
@@ -99,6 +102,11 @@ impl Claim {
             Role::Partner => actor.scope.sells(self.unit.partner_id),
             Role::Customer => actor.account.is_some() && self.unit.buyer_account_id == actor.account,
         }
+    }
+
+    /// A customer for whom it was held until now, or is not swept yet, did not buy it.
+    fn bought_by(&self, actor: &Actor) -> bool {
+        actor.role != Role::Customer || (actor.account.is_some() && actor.account == self.unit.buyer_account_id)
     }
 
     fn releasable(&self, actor: &Actor, now: DateTime<Utc>) -> Result<(), Refusal> {

@@ -18,7 +18,7 @@ pub use self::{
     assign_many::{AssignMany, AssignedMany, From, assign_many},
     claim::Claim,
     extend::{Extend, extend},
-    reissue::{Reissue, Reissued, reissue},
+    reissue::{REPLACED, Reissue, Reissued, reissue},
     revoke::{Revoke, revoke},
     state::Command,
     suspend::{Suspend, resume, suspend},
@@ -87,7 +87,7 @@ fn nobody() -> ActiveModel {
 }
 
 /// Writes `changes` of a unit that stays in its state.
-async fn touch(tx: &Tx, unit: &mut Model, changes: ActiveModel) -> Result<(), Error> {
+pub(super) async fn touch(tx: &Tx, unit: &mut Model, changes: ActiveModel) -> Result<(), Error> {
     let update = Entity::update_many()
         .set(changes)
         .col_expr(Column::Version, Expr::value(unit.version + 1))

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What a replaced unit says of itself.
-const REPLACED: &str = "REPLACED";
+pub const REPLACED: &str = "REPLACED";
 
 /// What is asked for.
 #[derive(Debug, Clone)]

@@ -82,7 +82,7 @@ pub async fn cancel(tx: &mut Tx, actor: &Actor, command: &Cancel) -> Result<Canc
     let gone = revoke_free(tx, &order, &reason).await?;
     let ended = if command.include_assigned { revoke_held(tx, &order, &reason).await? } else { 0 };
     let left = remaining(tx, &order).await?;
-    if command.include_assigned && left > 0 {
+    if (command.include_assigned && left > 0) || torn(tx, &order).await? {
         // Somebody gave one back, or took one, in this very moment.
         return Err(store::Error::Conflict(order.id.to_string()).into());
     }
@@ -117,7 +117,7 @@ const FREE: &str = "u.order_id = $1 AND u.status IN ('UNASSIGNED', 'RESERVED', '
 /// Revokes all units that nobody has, with their codes and holds; how many.
 async fn revoke_free(tx: &mut Tx, order: &Model, reason: &str) -> Result<i64, Error> {
     let when = || vec![order.id.into(), tx.now().into()];
-    strip(tx, FREE, when()).await?;
+    strip(tx, when()).await?;
     let mut values = when();
     values.push(reason.into());
     let set = "SET status = 'REVOKED', status_reason = $3, version = version + 1";
@@ -137,8 +137,6 @@ async fn revoke_free(tx: &mut Tx, order: &Model, reason: &str) -> Result<i64, Er
         tx.execute(&format!("UPDATE entitlements AS u {set} WHERE {FREE}"), values).await?;
         gone
     };
-    // What came back in between had a fresh code already.
-    strip(tx, "u.order_id = $1 AND u.status = 'REVOKED'", vec![order.id.into()]).await?;
     for group in &gone {
         tx.tally(order.channel_id, group.product_id, Counter::In(group.status), -group.units);
         tx.tally(order.channel_id, group.product_id, Counter::In(EntitlementStatus::Revoked), group.units);
@@ -146,9 +144,9 @@ async fn revoke_free(tx: &mut Tx, order: &Model, reason: &str) -> Result<i64, Er
     Ok(gone.iter().map(|group| group.units).sum())
 }
 
-/// Revokes the codes and releases the holds of the units that `which` finds.
-async fn strip(tx: &Tx, which: &str, values: Vec<Value>) -> Result<(), Error> {
-    let units = format!("entitlement_id IN (SELECT u.id FROM entitlements u WHERE {which})");
+/// Revokes the codes and releases the holds of the units that nobody has.
+async fn strip(tx: &Tx, values: Vec<Value>) -> Result<(), Error> {
+    let units = format!("entitlement_id IN (SELECT u.id FROM entitlements u WHERE {FREE})");
     let codes = "UPDATE activation_codes SET status = 'REVOKED', sealed = NULL, revealable_until = NULL";
     tx.execute(&format!("{codes} WHERE status = 'ISSUED' AND {units}"), values.clone()).await?;
     let holds = "UPDATE reservations SET status = 'RELEASED', version = version + 1";
@@ -176,6 +174,21 @@ async fn revoke_held(tx: &mut Tx, order: &Model, reason: &str) -> Result<usize, 
             entitlement::end(tx, &mut claim, Ending::revocation(reason.to_owned())).await?;
         }
     }
+}
+
+/// Whether a unit changed between two of these statements: it is free again, or its code or hold began too late to die with it.
+async fn torn(tx: &Tx, order: &Model) -> Result<bool, Error> {
+    if tx.backend() == DbBackend::Sqlite {
+        // Nobody else writes meanwhile.
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT count(*) AS units FROM entitlements u WHERE ({FREE}) OR (u.order_id = $1 AND u.status = 'REVOKED' AND ( \
+           EXISTS (SELECT 1 FROM activation_codes c WHERE c.entitlement_id = u.id AND c.status = 'ISSUED') \
+           OR EXISTS (SELECT 1 FROM reservations r WHERE r.entitlement_id = u.id AND r.status = 'HELD')))"
+    );
+    let found: Vec<Count> = tx.query(&sql, vec![order.id.into(), tx.now().into()]).await?;
+    Ok(found.first().is_some_and(|count| count.units > 0))
 }
 
 /// How many units of the order still live.

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use claimcheck::{
     clock::Clock,
     config::Config,
-    domain::{Actor, Error, access, verify},
+    domain::{Actor, Error, access, sweep::Sweep, verify},
     entity::kind::Role,
     id::Ids,
     service::Service,
@@ -122,6 +122,13 @@ impl App {
         let row = connection.query_one_raw(statement).await.expect("a count").expect("a row");
         connection.close().await.expect("an orderly end");
         row.try_get("", "events").expect("a number")
+    }
+
+    /// Writes what deadlines already mean, as the service does by itself every now and then.
+    pub async fn sweep(&self) {
+        for sweep in Sweep::ALL {
+            while sweep.run(&self.node.db).await.expect("a sweep") {}
+        }
     }
 
     /// Fails the test where something does not hold that always must.

@@ -17,6 +17,7 @@
 mod app;
 mod client;
 mod database;
+pub mod desk;
 mod patience;
 mod postgres;
 pub mod program;
@@ -27,6 +28,7 @@ pub mod socket;
 pub use app::App;
 pub use client::{Answer, Client};
 pub use database::{Database, Engine};
+pub use desk::Desk;
 pub use patience::eventually;
 pub use runner::{Fixture, Test, main};
 pub use shop::Shop;

@@ -40,6 +40,13 @@ fn breaches_of_units(sold: &Sold) -> Vec<Breach> {
             &[&sold.line],
         ),
         breach(
+            "every order and partner has as many units as were ordered and reissued",
+            &sold.order,
+            "ordered 13, issued ",
+            "",
+            &[],
+        ),
+        breach(
             "every unit reaches its line, order and channel",
             sold.unit(0),
             "its line, order, channel, partner or product is not its own",
@@ -89,6 +96,13 @@ fn breaches_of_units(sold: &Sold) -> Vec<Breach> {
             "UPDATE entitlements SET replaces_id = $1 WHERE id IN ($2, $3)",
             &[sold.unit(4), sold.unit(5), sold.unit(6)],
         ),
+        breach(
+            "a replaced unit has ended, and its successor is of the same line",
+            sold.unit(5),
+            "it replaces a unit that is UNASSIGNED",
+            "",
+            &[],
+        ),
     ]
 }
 
@@ -105,9 +119,16 @@ fn breaches_of_states(sold: &Sold) -> Vec<Breach> {
         breach(
             "an assignment's state is what the journal says last",
             sold.assignment(3),
-            "it is DEPROVISIONING and the journal says ACTIVE",
-            "UPDATE assignments SET status = 'DEPROVISIONING' WHERE id = $1",
+            "it is PROVISIONING and the journal says ACTIVE",
+            "UPDATE assignments SET status = 'PROVISIONING' WHERE id = $1",
             &[sold.assignment(3)],
+        ),
+        breach(
+            "an assignment is being worked on exactly while an attempt is running",
+            sold.assignment(3),
+            "it is PROVISIONING and 0 attempts are running",
+            "",
+            &[],
         ),
         breach(
             "a reservation's state is what the journal says last",
@@ -122,6 +143,13 @@ fn breaches_of_states(sold: &Sold) -> Vec<Breach> {
             "it is CANCELLED and the journal says CONFIRMED",
             "UPDATE orders SET status = 'CANCELLED' WHERE id = $1",
             &[&sold.order],
+        ),
+        breach(
+            "a cancelled order has no unit that lives",
+            sold.unit(0),
+            "it is UNASSIGNED and its order CANCELLED",
+            "",
+            &[],
         ),
     ]
 }
