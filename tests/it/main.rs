@@ -8,6 +8,7 @@ mod assignment;
 mod bearer;
 mod catalog;
 mod command_line;
+mod exception;
 mod feed;
 mod graph;
 mod harness;
@@ -18,12 +19,14 @@ mod keys;
 mod machines;
 mod migrations;
 mod paging;
+mod provisioning;
 mod purchase;
 mod redemption;
 mod reservation;
 mod schema;
 mod subscription;
 mod support;
+mod sweep;
 mod verify;
 
 fn main() -> std::process::ExitCode {
@@ -35,16 +38,19 @@ fn main() -> std::process::ExitCode {
         access::tests(),
         assignment::tests(),
         bearer::tests(),
+        exception::tests(),
         feed::tests(),
         graph::tests(),
         paging::tests(),
         idempotency::tests(),
         import::tests(),
         machines::tests(),
+        provisioning::tests(),
         purchase::tests(),
         redemption::tests(),
         reservation::tests(),
         support::tests(),
+        sweep::tests(),
         command_line::tests(),
         verify::tests(),
         migrations::tests(),

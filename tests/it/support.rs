@@ -17,7 +17,8 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-const SEARCH: &str = "query ($what: String!, $first: Int) { search(query: $what, first: $first) { matched node { id } } }";
+const SEARCH: &str =
+    "query ($what: String!, $first: Int) { search(query: $what, first: $first) { matched node { id } } }";
 
 async fn search(client: &Client, what: &str) -> Vec<(String, String)> {
     hits(&client.query(SEARCH, json!({"what": what})).await)

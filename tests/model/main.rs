@@ -12,7 +12,7 @@
 
 mod command;
 #[path = "../it/harness/mod.rs"]
-#[expect(dead_code, reason = "the other tests' needs are wider")]
+#[expect(dead_code, unused_imports, unused_macros, reason = "the other tests' needs are wider")]
 mod harness;
 mod rule;
 mod seen;
@@ -84,7 +84,8 @@ fn explore(service: Service) -> Result<(), String> {
     let service = std::cell::RefCell::new(service);
     let tried = runner.run(&Machine::sequential_strategy(LENGTH), |(model, steps, seen)| {
         let seen = seen.unwrap_or_default();
-        let run = follow(&mut service.borrow_mut(), model, &steps, &seen);
+        let mut service = service.borrow_mut();
+        let run = follow(&mut service, model, &steps, &seen);
         tokio::runtime::Handle::current().block_on(run).map_err(proptest::test_runner::TestCaseError::fail)
     });
     match tried {
