@@ -12,6 +12,7 @@ mod catalog;
 mod codes;
 mod command_line;
 mod contest;
+mod exception;
 mod extend;
 mod feed;
 mod graph;
@@ -23,6 +24,7 @@ mod keys;
 mod machines;
 mod migrations;
 mod paging;
+mod provisioning;
 mod purchase;
 mod reason;
 mod redemption;
@@ -35,6 +37,7 @@ mod schema;
 mod subscription;
 mod support;
 mod suspend;
+mod sweep;
 mod transfer;
 mod verify;
 
@@ -59,16 +62,19 @@ fn main() -> std::process::ExitCode {
         revoke::tests(),
         suspend::tests(),
         transfer::tests(),
+        exception::tests(),
         feed::tests(),
         graph::tests(),
         paging::tests(),
         idempotency::tests(),
         import::tests(),
         machines::tests(),
+        provisioning::tests(),
         purchase::tests(),
         redemption::tests(),
         reservation::tests(),
         support::tests(),
+        sweep::tests(),
         command_line::tests(),
         verify::tests(),
         migrations::tests(),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     entity::{
         self,
-        kind::{AssignmentMethod, EntitlementStatus, EventType, RefusalCode},
+        kind::{AssignmentMethod, EventType, RefusalCode},
         reservation::{ActiveModel, Model},
     },
     id::{AssignmentId, EntitlementId, ReservationId},
@@ -52,10 +52,6 @@ pub async fn confirm(tx: &mut Tx, actor: &Actor, command: &Confirm) -> Result<Co
     let (mut claim, hold) = load(tx, actor, command.reservation_id, command.expected_version, &named).await?;
     let account = whom(tx, actor, &named, &hold, claim.account.take()).await?;
 
-    if claim.standing(tx.now()) != EntitlementStatus::Reserved {
-        let message = format!("the entitlement is {}, which does not allow this", claim.standing(tx.now()));
-        return Err(Refusal::new(RefusalCode::InvalidState, message).at(["reservationId"]).into());
-    }
     entitlement::within_limit(tx, &claim.policy, claim.unit.product_id, &account, 1).await?;
 
     let written = change(tx, &hold, Command::Confirm, ActiveModel::default()).await?;

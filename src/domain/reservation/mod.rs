@@ -25,7 +25,7 @@ use super::{
 use crate::{
     entity::{
         entitlement as unit, event,
-        kind::{EventType, RefusalCode, ReservationStatus},
+        kind::{EntitlementStatus, EventType, RefusalCode, ReservationStatus},
         reservation::{ActiveModel, Entity, Model},
     },
     id::{EntitlementId, ReservationId},
@@ -55,6 +55,12 @@ async fn load(
             stale(version, hold.version)?;
             if !hold.holds(tx.now()) {
                 return Err(expired().into());
+            }
+            // What held a unit whose time is up holds nothing any more.
+            let standing = claim.standing(tx.now());
+            if standing != EntitlementStatus::Reserved {
+                let message = format!("the entitlement is {standing}, which does not allow this");
+                return Err(Refusal::new(RefusalCode::InvalidState, message).at(["reservationId"]).into());
             }
             Ok((claim, hold))
         }

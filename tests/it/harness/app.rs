@@ -139,6 +139,11 @@ impl App {
         }
     }
 
+    /// This node's own way to the database, for what runs beside its requests.
+    pub fn store(&self) -> &Db {
+        &self.node.db
+    }
+
     /// The database beneath.
     pub fn database(&self) -> &Database {
         &self.shared.database

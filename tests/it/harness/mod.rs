@@ -56,6 +56,6 @@ pub(crate) use without_database;
 
 /// A variable of the environment; empty counts as unset.
 #[expect(clippy::disallowed_methods, reason = "the tests' own switches are no settings of the service")]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
