@@ -79,7 +79,7 @@ impl Named {
             let Some(own) = self.own else {
                 return Err(invalid("say which account: this credential has none of its own").at(["account"]).into());
             };
-            let account = account::Entity::find_by_id(own).one(tx.connection()).await?;
+            let account = account::Entity::find_by_id(own).one(tx.connection().await?).await?;
             return account.ok_or_else(|| not_found("account").at(["account"]).into());
         };
         let found = match found {
@@ -112,7 +112,7 @@ impl Named {
         let query = account::Entity::find()
             .filter(account::COLUMN.partner_id.eq(self.namespace))
             .filter(account::COLUMN.external_reference.eq(reference));
-        Ok(query.one(tx.connection()).await?)
+        Ok(query.one(tx.connection().await?).await?)
     }
 
     async fn refresh(&self, tx: &Tx, mut account: account::Model) -> Result<account::Model, Error> {
@@ -126,7 +126,7 @@ impl Named {
             changes.display_name = Set(self.display_name.clone());
         }
         if changes.email.is_set() || changes.display_name.is_set() {
-            account::Entity::update(changes).validate()?.exec(tx.connection()).await?;
+            account::Entity::update(changes).validate()?.exec(tx.connection().await?).await?;
         }
         Ok(account)
     }
@@ -144,8 +144,10 @@ impl Named {
             .do_nothing()
             .to_owned();
         let row: account::ActiveModel = account.clone().into();
-        let made =
-            account::Entity::insert(row.reset_all()).on_conflict(same).exec_without_returning(tx.connection()).await?;
+        let made = account::Entity::insert(row.reset_all())
+            .on_conflict(same)
+            .exec_without_returning(tx.connection().await?)
+            .await?;
         if made == 1 {
             return Ok(account);
         }

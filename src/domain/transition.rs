@@ -1,17 +1,15 @@
 //! The only way to write a status.
 //!
 //! A [`Transition`] can be made by a state machine alone, and is consumed by a compare-and-set: the row must still have the status, and the
-//! version, that the decision was made on. Who loses gets [`store::Error::Conflict`], and its operation is run again from the beginning.
+//! version, that the decision was made on. Who loses gets [`Conflict`](crate::store::Error::Conflict) when the transaction sends it, and its
+//! operation is run again from the beginning.
 
 use std::fmt;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Value, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Value, sea_query::Expr};
 
 use super::error::{Error, Refusal};
-use crate::{
-    entity::kind::RefusalCode,
-    store::{self, Tx},
-};
+use crate::{entity::kind::RefusalCode, store::Tx};
 
 /// A kind of record whose status obeys a machine.
 pub trait Machine: EntityTrait {
@@ -79,9 +77,7 @@ impl<M: Machine> Transition<M> {
         if let Some(column) = versioned {
             update = update.col_expr(column, Expr::value(version + 1)).filter(column.eq(version));
         }
-        if update.exec(tx.connection()).await?.rows_affected != 1 {
-            return Err(store::Error::Conflict(id.to_string()).into());
-        }
+        tx.change(id.to_string(), update.into_query()).await?;
         Ok(Change { from: self.from, to: self.to })
     }
 }

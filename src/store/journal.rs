@@ -14,7 +14,7 @@ use chrono::DateTime;
 use uuid::Uuid;
 
 pub use self::sequence::{BATCH, CHANNEL, Entry, Head};
-use super::{Error, Tx};
+use super::{Error, Tx, script::Script};
 use crate::{
     entity::{
         event,
@@ -137,14 +137,14 @@ impl Buffer {
         self.appended
     }
 
-    /// Writes what was gathered. What is left says only whether anything was.
-    pub(super) async fn flush(mut self, tx: &Tx) -> Result<Self, Error> {
+    /// Writes what was gathered, after what is in `script`. What is left says only whether anything was.
+    pub(super) async fn flush(mut self, tx: &Tx, script: Script) -> Result<Self, Error> {
         let events: Vec<event::Model> =
             std::mem::take(&mut self.events).into_iter().map(|event| self.sign(event, tx)).collect();
         let alike = std::mem::take(&mut self.alike);
         let tallies: Vec<_> = std::mem::take(&mut self.tallies).into_iter().filter(|(_, units)| *units != 0).collect();
         self.appended = !events.is_empty() || !alike.is_empty();
-        write::events(tx, events, tallies).await?;
+        write::events(tx, script, events, tallies).await?;
         for (like, units) in alike {
             let like = self.sign(like, tx);
             write::alike(tx, like, units).await?;

@@ -199,10 +199,10 @@ async fn record(db: &Db, file: &File) -> Result<Vec<String>, Error> {
     db.write(&Origin::system("keys"), |tx| async move {
         // Whoever comes second waits here, and then sees what the first has recorded.
         tx.execute("UPDATE journal_head SET position = position WHERE id = 1", vec![]).await?;
-        if code_key::Entity::find().one(tx.connection()).await?.is_none() {
+        if code_key::Entity::find().one(tx.connection().await?).await?.is_none() {
             let created_at = tx.now();
             let keys = ids.iter().map(|id| code_key::ActiveModel { id: Set(id.clone()), created_at: Set(created_at) });
-            code_key::Entity::insert_many(keys).exec_without_returning(tx.connection()).await?;
+            code_key::Entity::insert_many(keys).exec_without_returning(tx.connection().await?).await?;
         }
         Ok::<_, Error>((tx, ()))
     })

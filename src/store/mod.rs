@@ -9,6 +9,7 @@ mod error;
 pub mod journal;
 pub mod keyring;
 mod open;
+mod script;
 mod tx;
 
 use std::sync::{

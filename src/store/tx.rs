@@ -1,20 +1,26 @@
 //! A transaction: where all writing happens.
 //!
 //! [`Db::write`] runs an operation in one transaction and, when it lost a race, runs it again from the beginning, so an operation must
-//! have no effect outside its [`Tx`]. Events are gathered and written last, after every compare-and-set: row locks then order the events
-//! of a record as its changes were committed.
+//! have no effect outside its [`Tx`]. Changes wait until something is read or the operation is done, and go together with the events, which
+//! come after every compare-and-set: row locks then order the events of a record as its changes were committed.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement, TransactionOptions,
     TransactionTrait, Value,
+    sea_query::{InsertStatement, UpdateStatement},
 };
 
 use super::{
     Db, Error, Keyring, Settings, Transient,
     journal::{self, Origin},
+    script::{Script, Write},
 };
 use crate::id::{Ids, RecordId};
 
@@ -27,7 +33,16 @@ pub struct Tx {
     now: DateTime<Utc>,
     ids: Ids,
     db: Db,
+    waiting: Mutex<Waiting>,
     pub(super) journal: journal::Buffer,
+}
+
+/// Writes that have not been sent.
+#[derive(Default)]
+struct Waiting {
+    writes: Vec<Write>,
+    /// The rows that are changed by them: a statement changes a row once.
+    changed: HashSet<String>,
 }
 
 impl Db {
@@ -74,6 +89,7 @@ impl Db {
             now: self.0.clock.now(),
             ids: self.0.ids.clone(),
             db: self.clone(),
+            waiting: Mutex::default(),
             journal: journal::Buffer::new(origin.clone()),
         })
     }
@@ -109,9 +125,36 @@ impl Tx {
         self.db.settings()
     }
 
-    /// The connection, for finders and inserts of SeaORM.
-    pub fn connection(&self) -> &DatabaseTransaction {
-        &self.connection
+    /// The connection, for finders and inserts of SeaORM; what waits is written first, so that they see it.
+    pub async fn connection(&self) -> Result<&DatabaseTransaction, Error> {
+        let writes = self.waiting().take();
+        if !writes.is_empty() {
+            let mut script = Script::new(self.backend());
+            writes.iter().for_each(|write| script.write(write));
+            script.run(&self.connection).await?;
+        }
+        Ok(&self.connection)
+    }
+
+    /// Changes the row called `record` by a compare-and-set, before anything else is read. Who loses its race is told by the next statement,
+    /// or at the end.
+    pub async fn change(&self, record: String, update: UpdateStatement) -> Result<(), Error> {
+        if self.waiting().changed.contains(&record) {
+            self.connection().await?;
+        }
+        let mut waiting = self.waiting();
+        waiting.changed.insert(record);
+        waiting.writes.push(Write::Change(update));
+        Ok(())
+    }
+
+    /// Adds a row, before anything else is read.
+    pub fn insert(&self, insert: InsertStatement) {
+        self.waiting().writes.push(Write::Insert(insert));
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The engine beneath.
@@ -121,18 +164,34 @@ impl Tx {
 
     /// Runs a statement written as SQL.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<ExecResult, Error> {
-        Ok(self.connection.execute_raw(Statement::from_sql_and_values(self.backend(), sql, values)).await?)
+        let statement = Statement::from_sql_and_values(self.backend(), sql, values);
+        Ok(self.connection().await?.execute_raw(statement).await?)
     }
 
     /// The rows of a query written as SQL.
     pub async fn query<M: FromQueryResult + Send>(&self, sql: &str, values: Vec<Value>) -> Result<Vec<M>, Error> {
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);
-        Ok(M::find_by_statement(statement).all(&self.connection).await?)
+        Ok(M::find_by_statement(statement).all(self.connection().await?).await?)
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
         let journal = std::mem::take(&mut self.journal);
-        self.journal = journal.flush(self).await?;
+        let writes = self.waiting().take();
+        let mut script = Script::new(self.backend());
+        writes.iter().for_each(|write| script.write(write));
+        self.journal = journal.flush(self, script).await?;
         Ok(())
+    }
+
+    /// Runs a script as it is, whatever waits.
+    pub(super) async fn run(&self, script: Script) -> Result<(), Error> {
+        script.run(&self.connection).await
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Vec<Write> {
+        self.changed.clear();
+        std::mem::take(&mut self.writes)
     }
 }

@@ -62,7 +62,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
     let partner = match command.partner_id {
         None => None,
         Some(id) => {
-            let found = partner::Entity::find_by_id(id).one(tx.connection()).await?;
+            let found = partner::Entity::find_by_id(id).one(tx.connection().await?).await?;
             Some(found.ok_or_else(|| not_found("partner").at(["partnerId"]))?)
         }
     };
@@ -87,7 +87,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
         created_at: tx.now(),
     };
     let row: ActiveModel = key.clone().into();
-    Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+    Entity::insert(row.reset_all()).exec_without_returning(tx.connection().await?).await?;
 
     journal(tx, EventType::ApiKeyCreated, &key, account.as_ref());
     Ok(Outcome { api_key_id: key.id })
@@ -97,7 +97,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 pub async fn revoke(tx: &mut Tx, actor: &Actor, command: &Revoke) -> Result<Outcome, Error> {
     actor.may(Operation::RevokeApiKey)?;
 
-    let key = Entity::find_by_id(command.api_key_id).one(tx.connection()).await?;
+    let key = Entity::find_by_id(command.api_key_id).one(tx.connection().await?).await?;
     let key = key.ok_or_else(|| not_found("API key").at(["apiKeyId"]))?;
     if key.revoked_at.is_some() {
         return Ok(Outcome { api_key_id: key.id });
@@ -105,12 +105,12 @@ pub async fn revoke(tx: &mut Tx, actor: &Actor, command: &Revoke) -> Result<Outc
 
     let row = ActiveModel { revoked_at: Set(Some(tx.now())), ..Default::default() };
     let update = Entity::update_many().set(row).filter(COLUMN.id.eq(key.id)).filter(COLUMN.revoked_at.is_null());
-    if update.exec(tx.connection()).await?.rows_affected != 1 {
+    if update.exec(tx.connection().await?).await?.rows_affected != 1 {
         return Err(store::Error::Conflict(key.id.to_string()).into());
     }
 
     let account = match key.account_id {
-        Some(id) => account::Entity::find_by_id(id).one(tx.connection()).await?,
+        Some(id) => account::Entity::find_by_id(id).one(tx.connection().await?).await?,
         None => None,
     };
     journal(tx, EventType::ApiKeyRevoked, &key, account.as_ref());

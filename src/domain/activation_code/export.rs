@@ -63,7 +63,7 @@ pub async fn export(tx: &mut Tx, actor: &Actor, command: &Export) -> Result<Expo
     let reason = input::reason(&command.reason)?;
     input::whole(command.first, &(1..=MOST)).map_err(|refusal| refusal.at(["first"]))?;
     let order = order::Entity::visible(&actor.scope).filter(order::COLUMN.id.eq(command.order_id));
-    let order = order.one(tx.connection()).await?.filter(|order| actor.scope.sells(order.partner_id));
+    let order = order.one(tx.connection().await?).await?.filter(|order| actor.scope.sells(order.partner_id));
     let order = order.ok_or_else(|| not_found("order").at(["orderId"]))?;
 
     let mut values: Vec<Value> = vec![order.id.into(), tx.now().into()];

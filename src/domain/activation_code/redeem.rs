@@ -4,7 +4,7 @@
 //! same assignment. Whoever holds a whole code is told that code's true state, and nothing else.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -194,7 +194,7 @@ async fn claim_unit(
     let giving = Giving { method, account, resource, input, code: Some(code.id), carrier: Some(carrier) };
     let assignment = entitlement::give(tx, &mut claim, giving).await?;
     claim.code = Some(code);
-    record(tx, actor, attempt_id, Some(&claim), Some(account), None, None).await?;
+    record(tx, actor, attempt_id, Some(&claim), Some(account), None, None);
     Ok(Ok(Redeemed { assignment_id: assignment.id, entitlement_id: claim.unit.id }))
 }
 
@@ -214,7 +214,7 @@ async fn reject(
         _ => None,
     };
     let refused = Some((refusal.code, exception));
-    record(tx, actor, attempt_id, claim, account, last_four, refused).await?;
+    record(tx, actor, attempt_id, claim, account, last_four, refused);
     // What its own people may do instead; whoever merely holds the code learns no more than its state.
     let refusal = match claim.filter(|claim| claim.visible_to(actor)) {
         Some(claim) => refusal.instead(claim.allowed_actions(actor, tx.now())),
@@ -249,7 +249,7 @@ fn beyond_its_holder(reason: RefusalCode) -> bool {
     )
 }
 
-async fn record(
+fn record(
     tx: &Tx,
     actor: &Actor,
     id: RedemptionAttemptId,
@@ -257,7 +257,7 @@ async fn record(
     account: Option<&entity::account::Model>,
     last_four: Option<String>,
     refused: Option<(RefusalCode, Option<ExceptionId>)>,
-) -> Result<(), Error> {
+) {
     let code = claim.and_then(|claim| claim.code.as_ref());
     let unit = claim.map(|claim| &claim.unit);
     let attempt = redemption_attempt::Model {
@@ -276,6 +276,5 @@ async fn record(
         occurred_at: tx.now(),
     };
     let row: redemption_attempt::ActiveModel = attempt.into();
-    redemption_attempt::Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
-    Ok(())
+    tx.insert(redemption_attempt::Entity::insert(row.reset_all()).into_query());
 }

@@ -35,7 +35,7 @@ pub async fn reveal(tx: &mut Tx, actor: &Actor, command: &Reveal) -> Result<Chan
     let id = command.activation_code_id;
     let claim = Claim::sold(tx, actor, By::Code(id), "activation code", "activationCodeId").await?;
     let Some(code) = claim.code.as_ref().filter(|code| code.id == id) else {
-        let over = Entity::find().filter(COLUMN.id.eq(id)).one(tx.connection()).await?;
+        let over = Entity::find().filter(COLUMN.id.eq(id)).one(tx.connection().await?).await?;
         let over = over.ok_or_else(|| not_found("activation code").at(["activationCodeId"]))?;
         return Err(refused(&format!("the activation code is {}, and can never be shown again", over.status)).into());
     };

@@ -68,7 +68,7 @@ pub(in super::super) async fn in_force(tx: &Tx, claim: &Claim, id: AssignmentId)
     if let Some(assignment) = claim.assignment.as_ref().filter(|assignment| assignment.id == id) {
         return Ok(assignment.clone());
     }
-    let over = Entity::find().filter(COLUMN.id.eq(id)).one(tx.connection()).await?;
+    let over = Entity::find().filter(COLUMN.id.eq(id)).one(tx.connection().await?).await?;
     let over = over.ok_or_else(|| not_found("assignment").at(["assignmentId"]))?;
     let message = format!("the assignment is {}, which does not allow this", over.status);
     Err(Refusal::new(RefusalCode::InvalidState, message).at(["assignmentId"]).into())

@@ -48,7 +48,7 @@ pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> 
 
     let missing = || not_found("assignment").at(["assignmentId"]);
     let found = Entity::visible(&actor.scope).filter(assignment::COLUMN.id.eq(command.assignment_id));
-    let found = found.one(tx.connection()).await?;
+    let found = found.one(tx.connection().await?).await?;
     // Whoever sold or bought a unit sees that it is held; what is submitted for it is the holder's business.
     let own = |found: &Model| actor.scope.knows(found.account_id, found.account_partner_id);
     let assignment = found.filter(own).ok_or_else(missing)?;

@@ -51,7 +51,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
     actor.may(Operation::CreateChannel)?;
 
     let owner = command.partner_id.unwrap_or(PartnerId::HOUSE);
-    let owner = partner::Entity::find_by_id(owner).one(tx.connection()).await?;
+    let owner = partner::Entity::find_by_id(owner).one(tx.connection().await?).await?;
     let owner = owner.ok_or_else(|| not_found("partner").at(["partnerId"]))?;
 
     let name = unused(tx, &command.name).await?;
@@ -66,7 +66,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
     };
 
     let insert: ActiveModel = row.clone().into();
-    Entity::insert(insert.reset_all()).exec_without_returning(tx.connection()).await?;
+    Entity::insert(insert.reset_all()).exec_without_returning(tx.connection().await?).await?;
 
     journal(tx, EventType::ChannelCreated, &row);
     Ok(Outcome { channel_id: row.id })
@@ -76,7 +76,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outcome, Error> {
     actor.may(Operation::UpdateChannel)?;
 
-    let present = Entity::find_by_id(command.channel_id).one(tx.connection()).await?;
+    let present = Entity::find_by_id(command.channel_id).one(tx.connection().await?).await?;
     let present = present.ok_or_else(|| not_found("channel").at(["channelId"]))?;
 
     expect_version(command.expected_version, present.version)?;
@@ -96,7 +96,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
         ..Default::default()
     };
     let update = Entity::update_many().set(row).filter(COLUMN.id.eq(present.id));
-    let update = update.filter(COLUMN.version.eq(present.version)).exec(tx.connection()).await?;
+    let update = update.filter(COLUMN.version.eq(present.version)).exec(tx.connection().await?).await?;
     written(update.rows_affected, present.id)?;
 
     journal(tx, EventType::ChannelUpdated, &present);
@@ -111,7 +111,7 @@ fn journal(tx: &mut Tx, kind: EventType, channel: &Model) {
 /// A name that no channel has. Who loses the race for one meets the unique index, and then this.
 async fn unused(tx: &Tx, name: &str) -> Result<String, Error> {
     let name = input::text(name, input::NAME).map_err(|refusal| refusal.at(["name"]))?;
-    let taken = Entity::find().filter(COLUMN.name.eq(name.as_str())).one(tx.connection()).await?;
+    let taken = Entity::find().filter(COLUMN.name.eq(name.as_str())).one(tx.connection().await?).await?;
     match taken {
         Some(_) => Err(invalid("another channel has this name").at(["name"]).into()),
         None => Ok(name),

@@ -63,7 +63,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 
     let row = Model { id, version: 1, name, parent_id: command.parent_id, root_id, active: true, created_at: tx.now() };
     let row: ActiveModel = row.into();
-    Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+    Entity::insert(row.reset_all()).exec_without_returning(tx.connection().await?).await?;
 
     journal(tx, EventType::PartnerCreated, id);
     Ok(Outcome { partner_id: id })
@@ -107,7 +107,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
         ..Default::default()
     };
     let update = Entity::update_many().set(row).filter(COLUMN.id.eq(present.id));
-    let update = update.filter(COLUMN.version.eq(present.version)).exec(tx.connection()).await?;
+    let update = update.filter(COLUMN.version.eq(present.version)).exec(tx.connection().await?).await?;
     written(update.rows_affected, present.id)?;
     if changed.root_id != present.root_id {
         take_along(tx, present.id, changed.root_id).await?;
@@ -129,7 +129,7 @@ async fn lock_tree(tx: &Tx) -> Result<(), Error> {
 }
 
 async fn find(tx: &Tx, id: PartnerId) -> Result<Option<Model>, Error> {
-    Ok(Entity::find_by_id(id).one(tx.connection()).await?)
+    Ok(Entity::find_by_id(id).one(tx.connection().await?).await?)
 }
 
 async fn parent(tx: &Tx, id: Option<PartnerId>) -> Result<Option<Model>, Error> {
@@ -176,7 +176,7 @@ async fn has_accounts(tx: &Tx, partner: PartnerId) -> Result<bool, Error> {
         tx.execute(sql, vec![partner.into()]).await?;
     }
     let account = account::Entity::find().filter(account::COLUMN.partner_id.eq(partner));
-    Ok(account.one(tx.connection()).await?.is_some())
+    Ok(account.one(tx.connection().await?).await?.is_some())
 }
 
 /// Puts all below a moved partner under its new root.

@@ -51,7 +51,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 
     // Who loses the race for a SKU meets the unique index, and then this.
     let sku = input::text(&command.sku, input::REFERENCE).map_err(|refusal| refusal.at(["sku"]))?;
-    let taken = Entity::find().filter(COLUMN.sku.eq(sku.as_str())).one(tx.connection()).await?;
+    let taken = Entity::find().filter(COLUMN.sku.eq(sku.as_str())).one(tx.connection().await?).await?;
     if taken.is_some() {
         return Err(invalid("another product has this SKU").at(["sku"]).into());
     }
@@ -62,7 +62,7 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
     let row = Model { id: terms.product_id, version: 1, sku, name, policy_id: terms.id, created_at: tx.now() };
 
     let insert: ActiveModel = row.clone().into();
-    Entity::insert(insert.reset_all()).exec_without_returning(tx.connection()).await?;
+    Entity::insert(insert.reset_all()).exec_without_returning(tx.connection().await?).await?;
     write_policy(tx, terms).await?;
 
     journal(tx, EventType::ProductCreated, row.id);
@@ -73,9 +73,9 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
 pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outcome, Error> {
     actor.may(Operation::UpdateProduct)?;
 
-    let present = Entity::find_by_id(command.product_id).one(tx.connection()).await?;
+    let present = Entity::find_by_id(command.product_id).one(tx.connection().await?).await?;
     let present = present.ok_or_else(|| not_found("product").at(["productId"]))?;
-    let terms = Policies::find_by_id(present.policy_id).one(tx.connection()).await?;
+    let terms = Policies::find_by_id(present.policy_id).one(tx.connection().await?).await?;
     let terms = terms.ok_or_else(|| store::Error::Conflict(present.policy_id.to_string()))?;
 
     expect_version(command.expected_version, present.version)?;
@@ -100,7 +100,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
         ..Default::default()
     };
     let update = Entity::update_many().set(row).filter(COLUMN.id.eq(present.id));
-    let update = update.filter(COLUMN.version.eq(present.version)).exec(tx.connection()).await?;
+    let update = update.filter(COLUMN.version.eq(present.version)).exec(tx.connection().await?).await?;
     written(update.rows_affected, present.id)?;
     if other_terms {
         write_policy(tx, new_terms).await?;
@@ -112,7 +112,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
 
 async fn write_policy(tx: &Tx, terms: Policy) -> Result<(), Error> {
     let row: PolicyRow = terms.into();
-    Policies::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+    Policies::insert(row.reset_all()).exec_without_returning(tx.connection().await?).await?;
     Ok(())
 }
 

@@ -36,25 +36,25 @@ pub struct Outcome {
 pub async fn set(tx: &mut Tx, actor: &Actor, command: &Set) -> Result<Outcome, Error> {
     actor.may(Operation::SetFulfillmentRule)?;
 
-    let channel = channel::Entity::find_by_id(command.channel_id).one(tx.connection()).await?;
+    let channel = channel::Entity::find_by_id(command.channel_id).one(tx.connection().await?).await?;
     let channel = channel.ok_or_else(|| not_found("channel").at(["channelId"]))?;
-    let product = product::Entity::find_by_id(command.product_id).one(tx.connection()).await?;
+    let product = product::Entity::find_by_id(command.product_id).one(tx.connection().await?).await?;
     let product = product.ok_or_else(|| not_found("product").at(["productId"]))?;
     let outcome = Outcome { channel_id: channel.id, product_id: product.id };
-    let present = Entity::find_by_id((channel.id, product.id)).one(tx.connection()).await?;
+    let present = Entity::find_by_id((channel.id, product.id)).one(tx.connection().await?).await?;
     if present.map(|rule| rule.mode) == command.mode {
         return Ok(outcome);
     }
 
     match command.mode {
         None => {
-            Entity::delete_by_id((channel.id, product.id)).exec(tx.connection()).await?;
+            Entity::delete_by_id((channel.id, product.id)).exec(tx.connection().await?).await?;
         }
         Some(mode) => {
             let row: ActiveModel = Model { channel_id: channel.id, product_id: product.id, mode }.into();
             let replace =
                 OnConflict::columns([Column::ChannelId, Column::ProductId]).update_column(Column::Mode).to_owned();
-            Entity::insert(row.reset_all()).on_conflict(replace).exec_without_returning(tx.connection()).await?;
+            Entity::insert(row.reset_all()).on_conflict(replace).exec_without_returning(tx.connection().await?).await?;
         }
     }
 

@@ -95,13 +95,9 @@ impl Claim {
         }
     }
 
-    /// Whether the unit is `actor`'s to dispose of as its seller, or as who bought it. Whoever merely has it, or had it held, may not.
+    /// Whether the unit is not merely held by an account of the partner that asks.
     pub fn sold_by(&self, actor: &Actor) -> bool {
-        match actor.role {
-            Role::Admin | Role::Support | Role::Provisioner => true,
-            Role::Partner => actor.scope.sells(self.unit.partner_id),
-            Role::Customer => actor.account.is_some() && self.unit.buyer_account_id == actor.account,
-        }
+        actor.role != Role::Partner || actor.scope.sells(self.unit.partner_id)
     }
 
     /// A customer for whom it was held until now, or is not swept yet, did not buy it.

@@ -96,7 +96,7 @@ async fn lock(tx: &Tx, accounts: &[account::Model]) -> Result<(), Error> {
     use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
     let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
     let rows = account::Entity::find().filter(among(account::Column::Id, &ids)).order_by_asc(account::Column::Id);
-    rows.lock(LockType::NoKeyUpdate).all(tx.connection()).await?;
+    rows.lock(LockType::NoKeyUpdate).all(tx.connection().await?).await?;
     Ok(())
 }
 
@@ -124,14 +124,14 @@ async fn visible(tx: &Tx, actor: &Actor, from: From) -> Result<(), Error> {
     match from {
         From::Line(line) => {
             let found = order_line::Entity::visible(&actor.scope).filter(order_line::COLUMN.id.eq(line));
-            match found.one(tx.connection()).await? {
+            match found.one(tx.connection().await?).await? {
                 Some(_) => Ok(()),
                 None => Err(not_found("order line").at(["orderLineId"]).into()),
             }
         }
         From::Stock(channel, _) => {
             let found = channel::Entity::visible(&actor.scope).filter(channel::COLUMN.id.eq(channel));
-            match found.one(tx.connection()).await? {
+            match found.one(tx.connection().await?).await? {
                 Some(_) => Ok(()),
                 None => Err(not_found("channel").at(["channelId"]).into()),
             }

@@ -32,7 +32,7 @@ pub(super) use self::{
     reissue::replace,
 };
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryTrait, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -46,7 +46,7 @@ use crate::{
         kind::EntitlementStatus,
     },
     id::EntitlementId,
-    store::{self, Tx, journal::Counter},
+    store::{Tx, journal::Counter},
 };
 
 /// A change of a unit's status, to be told by the event that caused it.
@@ -93,9 +93,7 @@ pub(super) async fn touch(tx: &Tx, unit: &mut Model, changes: ActiveModel) -> Re
         .col_expr(Column::Version, Expr::value(unit.version + 1))
         .filter(COLUMN.id.eq(unit.id))
         .filter(COLUMN.version.eq(unit.version));
-    if update.exec(tx.connection()).await?.rows_affected != 1 {
-        return Err(store::Error::Conflict(unit.id.to_string()).into());
-    }
+    tx.change(unit.id.to_string(), update.into_query()).await?;
     unit.version += 1;
     Ok(())
 }

@@ -88,7 +88,7 @@ pub async fn replace(
     let replaced_id = claim.unit.id;
     let new = successor(tx, claim, recipient);
     let row: ActiveModel = new.unit.clone().into();
-    Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+    Entity::insert(row.reset_all()).exec_without_returning(tx.connection().await?).await?;
     tx.tally(new.unit.channel_id, new.unit.product_id, Counter::Reissued, 1);
     tx.tally(new.unit.channel_id, new.unit.product_id, Counter::In(new.unit.status), 1);
     tx.append(event::Model {

@@ -113,7 +113,7 @@ async fn insert(tx: &mut Tx, exception: Model, told: event::Model) -> Result<Exc
     // Which of the two partial indexes it meets depends on what it is about.
     let one_open = OnConflict::new().do_nothing().to_owned();
     let inserted =
-        Entity::insert(row.reset_all()).on_conflict(one_open).exec_without_returning(tx.connection()).await?;
+        Entity::insert(row.reset_all()).on_conflict(one_open).exec_without_returning(tx.connection().await?).await?;
     if inserted == 1 {
         tx.append(event::Model {
             exception_id: Some(exception.id),
@@ -140,7 +140,7 @@ pub(super) async fn settle(tx: &mut Tx, claim: &Claim, kinds: &[ExceptionKind]) 
         .filter(COLUMN.entitlement_id.eq(claim.unit.id))
         .filter(COLUMN.status.eq(ExceptionStatus::Open))
         .filter(COLUMN.kind.is_in(kinds.iter().copied()));
-    for exception in open.all(tx.connection()).await? {
+    for exception in open.all(tx.connection().await?).await? {
         close(tx, &exception, Resolution::Superseded, None).await?;
     }
     Ok(())

@@ -138,7 +138,7 @@ pub async fn resolve(tx: &mut Tx, actor: &Actor, command: &Resolve) -> Result<Re
         entitlement::future(tx, end)?;
     }
     let found = Entity::visible(&actor.scope).filter(COLUMN.id.eq(command.exception_id));
-    let exception = found.one(tx.connection()).await?;
+    let exception = found.one(tx.connection().await?).await?;
     let exception = exception.ok_or_else(|| not_found("exception").at(["exceptionId"]))?;
     stale(command.expected_version, exception.version)?;
     let claim = match exception.entitlement_id {

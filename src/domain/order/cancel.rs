@@ -72,7 +72,8 @@ pub async fn cancel(tx: &mut Tx, actor: &Actor, command: &Cancel) -> Result<Canc
         actor.may(Operation::CancelAssigned)?;
     }
     let reason = input::reason(&command.reason)?;
-    let order = Entity::visible(&actor.scope).filter(COLUMN.id.eq(command.order_id)).one(tx.connection()).await?;
+    let order =
+        Entity::visible(&actor.scope).filter(COLUMN.id.eq(command.order_id)).one(tx.connection().await?).await?;
     let order = order.filter(|order| actor.scope.sells(order.partner_id));
     let order = order.ok_or_else(|| not_found("order").at(["orderId"]))?;
     stale(command.expected_version, order.version)?;

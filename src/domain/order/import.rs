@@ -165,7 +165,7 @@ async fn write(
         let legacy = command.orders.iter().find(|legacy| legacy.external_reference == want.order.external_reference);
         let total = legacy.map(price).unwrap_or_default();
         let row = order::ActiveModel { id: Set(want.order.id), total: Set(total), ..Default::default() };
-        order::Entity::update(row).validate()?.exec(tx.connection()).await?;
+        order::Entity::update(row).validate()?.exec(tx.connection().await?).await?;
     }
     let holders: HashMap<_, &account::Model> = accounts.values().map(|account| (account.id, account)).collect();
     let mut lots = Vec::new();
@@ -201,9 +201,11 @@ async fn goods(tx: &Tx, orders: &[Legacy]) -> Result<Goods, Error> {
     let mut products = Vec::new();
     let mut policies: HashMap<ProductId, policy::Model> = HashMap::new();
     for portion in skus.chunks(NAMES) {
-        let found = product::Entity::find().filter(among(product::Column::Sku, portion)).all(tx.connection()).await?;
+        let found =
+            product::Entity::find().filter(among(product::Column::Sku, portion)).all(tx.connection().await?).await?;
         let terms: Vec<_> = found.iter().map(|product| product.policy_id).collect();
-        let terms = policy::Entity::find().filter(among(policy::Column::Id, &terms)).all(tx.connection()).await?;
+        let terms =
+            policy::Entity::find().filter(among(policy::Column::Id, &terms)).all(tx.connection().await?).await?;
         policies.extend(terms.into_iter().map(|policy| (policy.product_id, policy)));
         products.extend(found);
     }
@@ -233,14 +235,14 @@ async fn accounts(tx: &Tx, command: &Import<'_>) -> Result<Accounts, Error> {
         OnConflict::columns([account::Column::PartnerId, account::Column::ExternalReference]).do_nothing().to_owned();
     for portion in new.collect::<Vec<_>>().chunks(NAMES) {
         let insert = account::Entity::insert_many(portion.iter().cloned()).on_conflict(same.clone());
-        insert.exec_without_returning(tx.connection()).await?;
+        insert.exec_without_returning(tx.connection().await?).await?;
     }
     let mut accounts = Accounts::new();
     for portion in references.chunks(NAMES) {
         let found = account::Entity::find()
             .filter(account::COLUMN.partner_id.eq(command.namespace))
             .filter(among(account::Column::ExternalReference, portion))
-            .all(tx.connection())
+            .all(tx.connection().await?)
             .await?;
         accounts.extend(found.into_iter().map(|account| (account.external_reference.clone(), account)));
     }

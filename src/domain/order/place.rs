@@ -85,7 +85,7 @@ pub async fn place(tx: &mut Tx, actor: &Actor, command: &Place) -> Result<Placed
     check(command, tx.settings())?;
 
     let channel = channel::Entity::visible(&actor.scope).filter(channel::COLUMN.id.eq(command.channel_id));
-    let channel = channel.one(tx.connection()).await?.ok_or_else(|| not_found("channel").at(["channelId"]))?;
+    let channel = channel.one(tx.connection().await?).await?.ok_or_else(|| not_found("channel").at(["channelId"]))?;
     if let Some(placed) = placed_before(tx, &channel, command).await? {
         return Ok(placed);
     }
@@ -122,7 +122,7 @@ async fn placed_before(tx: &Tx, channel: &channel::Model, command: &Place) -> Re
     let order = order::Entity::find()
         .filter(order::COLUMN.channel_id.eq(channel.id))
         .filter(order::COLUMN.external_reference.eq(&command.external_reference));
-    let Some(order) = order.one(tx.connection()).await? else { return Ok(None) };
+    let Some(order) = order.one(tx.connection().await?).await? else { return Ok(None) };
     let digest = tx.keyring()?.digest(&command.request);
     let same = order.request_digest.as_ref() == Some(&digest)
         && command.placed_at.is_none_or(|placed_at| placed_at == order.placed_at);
@@ -143,7 +143,7 @@ async fn placed_before(tx: &Tx, channel: &channel::Model, command: &Place) -> Re
         )
         .order_by_asc(activation_code::Column::EntitlementId)
         .limit(SHOWN as u64)
-        .all(tx.connection())
+        .all(tx.connection().await?)
         .await?;
     let issued = codes.into_iter().map(|code| Issued {
         activation_code_id: code.id,
@@ -161,7 +161,8 @@ impl Goods {
         let mut skus: Vec<&str> = command.lines.iter().map(|line| line.sku.as_str()).collect();
         skus.sort_unstable();
         skus.dedup();
-        let products = product::Entity::find().filter(among(product::Column::Sku, &skus)).all(tx.connection()).await?;
+        let products =
+            product::Entity::find().filter(among(product::Column::Sku, &skus)).all(tx.connection().await?).await?;
         let known: HashMap<&str, &product::Model> =
             products.iter().map(|product| (product.sku.as_str(), product)).collect();
         if let Some(place) = command.lines.iter().position(|line| !known.contains_key(line.sku.as_str())) {
@@ -169,12 +170,13 @@ impl Goods {
             return Err(not_found("product").at(path).into());
         }
         let policies: Vec<_> = products.iter().map(|product| product.policy_id).collect();
-        let policies = policy::Entity::find().filter(among(policy::Column::Id, &policies)).all(tx.connection()).await?;
+        let policies =
+            policy::Entity::find().filter(among(policy::Column::Id, &policies)).all(tx.connection().await?).await?;
         let policies: HashMap<ProductId, policy::Model> =
             policies.into_iter().map(|policy| (policy.product_id, policy)).collect();
         let rules = fulfillment_rule::Entity::find().filter(fulfillment_rule::COLUMN.channel_id.eq(channel.id));
         let rules: HashMap<ProductId, FulfillmentMode> =
-            rules.all(tx.connection()).await?.into_iter().map(|rule| (rule.product_id, rule.mode)).collect();
+            rules.all(tx.connection().await?).await?.into_iter().map(|rule| (rule.product_id, rule.mode)).collect();
         let goods = products.into_iter().filter_map(|product| {
             let policy = policies.get(&product.id)?.clone();
             let mode = rules.get(&product.id).copied().unwrap_or(policy.mode);
@@ -352,7 +354,7 @@ const LINES: usize = 1_000;
 pub(super) async fn insert_orders(tx: &Tx, orders: &[&order::Model]) -> Result<(), Error> {
     for portion in orders.chunks(LINES) {
         let rows = portion.iter().map(|order| order::ActiveModel::from((*order).clone()).reset_all());
-        order::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+        order::Entity::insert_many(rows).exec_without_returning(tx.connection().await?).await?;
     }
     Ok(())
 }
@@ -360,7 +362,7 @@ pub(super) async fn insert_orders(tx: &Tx, orders: &[&order::Model]) -> Result<(
 pub(super) async fn insert_lines(tx: &Tx, lines: &[order_line::Model]) -> Result<(), Error> {
     for portion in lines.chunks(LINES) {
         let rows = portion.iter().map(|line| order_line::ActiveModel::from(line.clone()).reset_all());
-        order_line::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+        order_line::Entity::insert_many(rows).exec_without_returning(tx.connection().await?).await?;
     }
     Ok(())
 }

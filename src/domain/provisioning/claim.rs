@@ -93,7 +93,7 @@ pub async fn claim(tx: &mut Tx, actor: &Actor, command: &Work) -> Result<Claimed
         rows.push(provisioning_attempt::ActiveModel::from(row).reset_all());
     }
     if !rows.is_empty() {
-        provisioning_attempt::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+        provisioning_attempt::Entity::insert_many(rows).exec_without_returning(tx.connection().await?).await?;
     }
     Ok(Claimed { attempts })
 }
@@ -141,7 +141,7 @@ async fn started(tx: &Tx, claims: &[Claim]) -> Result<HashMap<AssignmentId, prov
     let started = provisioning_attempt::Entity::find()
         .filter(among(provisioning_attempt::Column::AssignmentId, &ids))
         .filter(COLUMN.outcome.eq(ProvisioningOutcome::Started));
-    let started = started.all(tx.connection()).await?;
+    let started = started.all(tx.connection().await?).await?;
     Ok(started.into_iter().map(|attempt| (attempt.assignment_id, attempt)).collect())
 }
 

@@ -54,7 +54,7 @@ pub struct Reported {
 /// Reads an attempt of the caller's, with the unit of its assignment.
 async fn load(tx: &Tx, actor: &Actor, id: ProvisioningAttemptId) -> Result<(Model, Claim), Error> {
     let missing = || not_found("attempt").at(["attemptId"]);
-    let found = Entity::visible(&actor.scope).filter(COLUMN.id.eq(id)).one(tx.connection()).await?;
+    let found = Entity::visible(&actor.scope).filter(COLUMN.id.eq(id)).one(tx.connection().await?).await?;
     let attempt = found.ok_or_else(missing)?;
     // The attempt is theirs, and so is what it is about.
     let by = By::Assignment(attempt.assignment_id);

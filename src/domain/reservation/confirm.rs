@@ -90,12 +90,12 @@ async fn whom(
         return Err(Refusal::new(RefusalCode::ReservedByOther, message).at(["account"]).into());
     }
     let held_for = match hold.account_id {
-        Some(account) => entity::account::Entity::find_by_id(account).one(tx.connection()).await?,
+        Some(account) => entity::account::Entity::find_by_id(account).one(tx.connection().await?).await?,
         None => None,
     };
     let account =
         held_for.ok_or_else(|| invalid("it is held for nobody by name: say for which account").at(["account"]))?;
-    let partner = entity::partner::Entity::find_by_id(account.partner_id).one(tx.connection()).await?;
+    let partner = entity::partner::Entity::find_by_id(account.partner_id).one(tx.connection().await?).await?;
     if partner.is_some_and(|partner| partner.active) {
         return Ok(account);
     }

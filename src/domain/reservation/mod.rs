@@ -66,7 +66,7 @@ async fn load(
         }
         _ => {
             use sea_orm::EntityTrait;
-            let over = Entity::find_by_id(id).one(tx.connection()).await?;
+            let over = Entity::find_by_id(id).one(tx.connection().await?).await?;
             let over = over.ok_or_else(|| not_found("reservation").at(["reservationId"]))?;
             stale(version, over.version)?;
             match over.status {

@@ -71,7 +71,7 @@ pub async fn reserve(tx: &mut Tx, actor: &Actor, command: &Reserve) -> Result<He
         created_at: tx.now(),
     };
     let row: reservation::ActiveModel = hold.clone().into();
-    reservation::Entity::insert(row.reset_all()).exec_without_returning(tx.connection()).await?;
+    reservation::Entity::insert(row.reset_all()).exec_without_returning(tx.connection().await?).await?;
 
     let concerned = account.map(|account| (account.id, account.partner_id));
     tx.append(event::Model {

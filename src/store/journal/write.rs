@@ -4,7 +4,7 @@ use sea_orm::{DbBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, Tx, bulk},
+    super::{Error, Tx, bulk, script::Script},
     Tally,
 };
 use crate::{
@@ -72,30 +72,6 @@ fn row(event: event::Model) -> [Value; 26] {
     ]
 }
 
-/// Rows of values being written into a statement, with their placeholders.
-struct Rows {
-    numbered: bool,
-    values: Vec<Value>,
-}
-
-impl Rows {
-    fn new(tx: &Tx) -> Self {
-        // SQLite looks a number up among all others, and counts on from statement to statement of a script without one.
-        Self { numbered: tx.backend() == DbBackend::Postgres, values: Vec::new() }
-    }
-
-    fn place(&mut self, value: Value) -> String {
-        self.values.push(value);
-        if self.numbered { format!("${}", self.values.len()) } else { "?".to_owned() }
-    }
-
-    /// The text of one row, `($1, $2, …)`.
-    fn row(&mut self, cells: impl IntoIterator<Item = Value>) -> String {
-        let places: Vec<String> = cells.into_iter().map(|cell| self.place(cell)).collect();
-        format!("({})", places.join(", "))
-    }
-}
-
 /// Events, or tallies, a statement takes at the most: a statement of SQLite has at most 32,766 values.
 const ROWS: usize = 1_000;
 
@@ -111,90 +87,68 @@ fn portions<T>(mut rows: Vec<T>) -> Vec<Vec<T>> {
     portions
 }
 
-/// Writes events, in their order, and tallies.
-pub async fn events(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
+/// Writes events, in their order, and tallies, after what is in `script`.
+pub async fn events(tx: &Tx, script: Script, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
     let (mut events, mut tallies) = (portions(events).into_iter(), portions(tallies).into_iter());
+    let mut script = script;
     loop {
-        let (events, tallies) = (events.next(), tallies.next());
-        if events.is_none() && tallies.is_none() {
-            return Ok(());
+        let (more, counts) = (events.next(), tallies.next());
+        if more.is_none() && counts.is_none() {
+            return tx.run(script).await;
         }
-        let (events, tallies) = (events.unwrap_or_default(), tallies.unwrap_or_default());
-        if tx.backend() == DbBackend::Postgres {
-            queue(tx, events, tallies).await?;
-        } else {
-            number(tx, events, tallies).await?;
-        }
+        append(&mut script, more.unwrap_or_default());
+        count(&mut script, counts.unwrap_or_default());
+        tx.run(std::mem::replace(&mut script, Script::new(tx.backend()))).await?;
     }
 }
 
-/// PostgreSQL: events, their places in the queue and the tallies in one round trip.
-async fn queue(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
-    let mut rows = Rows::new(tx);
-    let queued: Vec<String> = events
-        .iter()
-        .map(|event| rows.row([event.id.into(), event.partner_id.into(), event.account_partner_id.into()]))
-        .collect();
-    let written: Vec<String> = events.into_iter().map(|event| rows.row(row(event))).collect();
-    let counted: Vec<String> = tallies
-        .into_iter()
-        .map(|((channel, product, counter), units)| {
-            rows.row([channel.into(), product.into(), counter.into(), units.into()])
-        })
-        .collect();
-    let mut statements = Vec::new();
-    if !written.is_empty() {
-        statements.push(format!("INSERT INTO events ({}) VALUES {}", COLUMNS.join(", "), written.join(", ")));
-        let columns = "event_id, partner_id, account_partner_id";
-        statements.push(format!("INSERT INTO journal_pending ({columns}) VALUES {}", queued.join(", ")));
+/// The events and their places: on PostgreSQL in the queue for one, on SQLite, where the writer numbers what it writes, for good.
+fn append(script: &mut Script, events: Vec<event::Model>) {
+    if events.is_empty() {
+        return;
     }
-    if !counted.is_empty() {
-        let columns = "channel_id, product_id, counter, units";
-        statements.push(format!("INSERT INTO tally_deltas ({columns}) VALUES {}", counted.join(", ")));
-    }
-    let Some(last) = statements.pop() else { return Ok(()) };
-    let before: Vec<String> =
-        statements.iter().enumerate().map(|(place, statement)| format!("w{place} AS ({statement})")).collect();
-    let with = if before.is_empty() { String::new() } else { format!("WITH {} ", before.join(", ")) };
-    tx.execute(&format!("{with}{last}"), rows.values).await?;
-    Ok(())
-}
-
-/// SQLite: the writer numbers what it writes; all of it is one script.
-async fn number(tx: &Tx, events: Vec<event::Model>, tallies: Vec<Tally>) -> Result<(), Error> {
-    let mut rows = Rows::new(tx);
-    let mut script = Vec::new();
-    if !events.is_empty() {
+    let ids = |event: &event::Model| [event.id.into(), event.partner_id.into(), event.account_partner_id.into()];
+    if script.is_postgres() {
+        script.step(events.len());
+        script.text("INSERT INTO journal_pending (event_id, partner_id, account_partner_id) VALUES ");
+        script.rows(events.iter().map(ids));
+    } else {
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        script.push(format!("UPDATE journal_head SET position = position + {}", rows.place(count.into())));
-        let places: Vec<String> = (1 - count..)
-            .zip(&events)
-            .map(|(place, event)| {
-                let ids = [event.id.into(), event.partner_id.into(), event.account_partner_id.into()];
-                let [id, partner, namespace] = ids.map(|id| rows.place(id));
-                format!("((SELECT position FROM journal_head) + ({place}), {id}, {partner}, {namespace})")
-            })
-            .collect();
-        let columns = "position, event_id, partner_id, account_partner_id";
-        script.push(format!("INSERT INTO journal_positions ({columns}) VALUES {}", places.join(", ")));
-        let written: Vec<String> = events.into_iter().map(|event| rows.row(row(event))).collect();
-        script.push(format!("INSERT INTO events ({}) VALUES {}", COLUMNS.join(", "), written.join(", ")));
+        script.step(1);
+        script.text(&format!("UPDATE journal_head SET position = position + {count}"));
+        script.step(events.len());
+        script.text("INSERT INTO journal_positions (position, event_id, partner_id, account_partner_id) VALUES ");
+        for (place, event) in (1 - count..).zip(&events) {
+            let comma = if place == 1 - count { "" } else { ", " };
+            script.text(&format!("{comma}((SELECT position FROM journal_head) + ({place})"));
+            for id in ids(event) {
+                script.text(", ");
+                script.value(id);
+            }
+            script.text(")");
+        }
     }
-    if !tallies.is_empty() {
-        let counted: Vec<String> = tallies
-            .into_iter()
-            .map(|((channel, product, counter), units)| {
-                rows.row([channel.into(), product.into(), counter.into(), units.into()])
-            })
-            .collect();
-        script.push(format!(
-            "INSERT INTO tallies (channel_id, product_id, counter, units) VALUES {} \
-             ON CONFLICT (channel_id, product_id, counter) DO UPDATE SET units = tallies.units + excluded.units",
-            counted.join(", ")
-        ));
+    script.step(events.len());
+    script.text(&format!("INSERT INTO events ({}) VALUES ", COLUMNS.join(", ")));
+    script.rows(events.into_iter().map(row));
+}
+
+/// The tallies: on PostgreSQL beside the counters, so that no two writers meet.
+fn count(script: &mut Script, tallies: Vec<Tally>) {
+    if tallies.is_empty() {
+        return;
     }
-    tx.execute(&script.join("; "), rows.values).await?;
-    Ok(())
+    script.step(tallies.len());
+    let table = if script.is_postgres() { "tally_deltas" } else { "tallies" };
+    script.text(&format!("INSERT INTO {table} (channel_id, product_id, counter, units) VALUES "));
+    let cells =
+        |((channel, product, counter), units): Tally| [channel.into(), product.into(), counter.into(), units.into()];
+    script.rows(tallies.into_iter().map(cells));
+    if !script.is_postgres() {
+        script.text(
+            " ON CONFLICT (channel_id, product_id, counter) DO UPDATE SET units = tallies.units + excluded.units",
+        );
+    }
 }
 
 #[derive(FromQueryResult)]

@@ -44,11 +44,13 @@ impl Stored {
             .order_by_asc(order::Column::Id)
             // Another import of the same orders waits here, and reads the lines that this one has added. SQLite has one writer anyhow.
             .lock_exclusive()
-            .all(tx.connection())
+            .all(tx.connection().await?)
             .await?;
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
-        let found =
-            order_line::Entity::find().filter(among(order_line::Column::OrderId, &ids)).all(tx.connection()).await?;
+        let found = order_line::Entity::find()
+            .filter(among(order_line::Column::OrderId, &ids))
+            .all(tx.connection().await?)
+            .await?;
         let mut lines: HashMap<OrderId, Vec<order_line::Model>> = HashMap::new();
         for line in found {
             lines.entry(line.order_id).or_default().push(line);
