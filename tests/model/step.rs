@@ -120,6 +120,9 @@ pub enum Step {
 }
 
 impl Step {
+    /// How many kinds there are.
+    pub const KINDS: usize = 26;
+
     /// Whether it is a request that carries an idempotency key.
     pub fn keyed(&self) -> bool {
         !matches!(self, Self::Wait { .. } | Self::Sweep | Self::Repeat { .. } | Self::Lease { .. })
