@@ -44,7 +44,7 @@ impl Stage {
 
     /// A fresh unit of `sku`.
     async fn unit(&self, sku: &str) -> Placed {
-        let reference = format!("o-{}-{sku}", self.app.db().statements());
+        let reference = format!("o-{}-{sku}", self.app.store().statements());
         self.shop.place(&reference, json!([{"sku": sku}])).await
     }
 
