@@ -204,7 +204,7 @@ async fn deadlines_count_before_any_sweep(app: App) {
     reserve(&shop.key, held, 10).await;
     app.clock.advance(Duration::from_mins(10));
     let seen = entitlement(&shop.key, held).await;
-    let actions = json!(["RESERVE", "ASSIGN", "TRANSFER", "REVOKE", "REISSUE", "ROTATE_CODE"]);
+    let actions = json!(["RESERVE", "ASSIGN", "REDEEM", "TRANSFER", "REVOKE", "REISSUE", "ROTATE_CODE"]);
     assert_eq!(seen.get("allowedActions"), Some(&actions), "of one whose hold is over");
     app.clock.advance(Duration::from_hours(24));
     let support = app.key("SUPPORT", json!({})).await;

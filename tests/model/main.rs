@@ -19,6 +19,7 @@ mod seen;
 mod service;
 mod state;
 mod step;
+mod tried;
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -43,6 +44,7 @@ use crate::{
     service::{Service, Session},
     state::Model,
     step::{Machine, Step},
+    tried::Tried,
 };
 
 const START: &str = "2030-01-01T12:00:00Z";
@@ -81,15 +83,16 @@ fn explore(service: Service) -> Result<(), String> {
         *byte = of_seed;
     }
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let service = std::cell::RefCell::new(service);
-    let tried = runner.run(&Machine::sequential_strategy(LENGTH), |(model, steps, seen)| {
+    let (service, tried) = (std::cell::RefCell::new(service), Tried::default());
+    let outcome = runner.run(&Machine::sequential_strategy(LENGTH), |(model, steps, seen)| {
         let seen = seen.unwrap_or_default();
         let mut service = service.borrow_mut();
-        let run = follow(&mut service, model, &steps, &seen);
+        let run = follow(&mut service, model, &steps, (&seen, &tried));
         tokio::runtime::Handle::current().block_on(run).map_err(proptest::test_runner::TestCaseError::fail)
     });
-    match tried {
-        Ok(()) => Ok(()),
+    match outcome {
+        Ok(()) if sequences < SEQUENCES => Ok(()),
+        Ok(()) => tried.everything(),
         Err(TestError::Fail(why, (model, steps, _))) => {
             let steps: Vec<String> = steps.iter().map(|step| format!("  {step:?}")).collect();
             Err(format!("{why}\nunder {:#?}\nafter\n{}", model.terms, steps.join("\n")))
@@ -99,12 +102,18 @@ fn explore(service: Service) -> Result<(), String> {
 }
 
 /// Does a sequence on both sides.
-async fn follow(service: &mut Service, mut model: Model, steps: &[Step], count: &AtomicUsize) -> Result<(), String> {
+async fn follow(
+    service: &mut Service,
+    mut model: Model,
+    steps: &[Step],
+    (count, tried): (&AtomicUsize, &Tried),
+) -> Result<(), String> {
     let mut session = service.session(&model.terms).await;
     let (mut seen, _) = Seen::read(&session).await;
     for step in steps {
         count.fetch_add(1, Ordering::SeqCst);
         let expected = model.perform(step);
+        tried.note(step, expected);
         let done = perform(&mut session, step, &seen, &model).await?;
         if done != expected {
             return Err(format!("{step:?} gives {done:?}, and the design says {expected:?}"));

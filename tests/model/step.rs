@@ -120,6 +120,9 @@ pub enum Step {
 }
 
 impl Step {
+    /// How many kinds there are.
+    pub const KINDS: usize = 26;
+
     /// Whether it is a request that carries an idempotency key.
     pub fn keyed(&self) -> bool {
         !matches!(self, Self::Wait { .. } | Self::Sweep | Self::Repeat { .. } | Self::Lease { .. })
@@ -280,7 +283,8 @@ fn on_units(model: &Model) -> Vec<(u32, BoxedStrategy<Step>)> {
         (2, (unit(), ends).prop_map(|(unit, seconds)| Step::Extend { unit, seconds }).boxed()),
     ];
     if model.units.len() < UNITS {
-        steps.push((1, unit().prop_map(|unit| Step::Reissue { unit }).boxed()));
+        let any = select((0..model.units.len()).collect::<Vec<_>>());
+        steps.push((2, any.prop_map(|unit| Step::Reissue { unit }).boxed()));
     }
     steps
 }
@@ -310,11 +314,27 @@ fn on_claims(model: &Model) -> Vec<(u32, BoxedStrategy<Step>)> {
     if !exceptions.is_empty() {
         use Resolution::{Dismissed, Extended, Forced, Reissued, Released, Retried, Revoked, Superseded};
         let all = vec![Retried, Released, Reissued, Revoked, Extended, Forced, Dismissed, Superseded];
-        let ends = option::weighted(0.7, select(vec![0, 2 * DAY]));
-        let resolve = (one(&exceptions), select(all), ends);
-        let resolve =
-            resolve.prop_map(|(exception, resolution, seconds)| Step::Resolve { exception, resolution, seconds });
-        steps.push((8, resolve.boxed()));
+        let ends = || option::weighted(0.8, select(vec![2 * DAY, 2 * DAY, 0]));
+        let of = |exception, resolution, seconds| Step::Resolve { exception, resolution, seconds };
+        let any = (one(&exceptions), select(all), ends());
+        steps.push((
+            2,
+            any.prop_map(move |(exception, resolution, seconds)| of(exception, resolution, seconds)).boxed(),
+        ));
+        let offered: Vec<((usize, usize), Resolution)> = exceptions
+            .iter()
+            .flat_map(|((unit, place), _)| {
+                let offered = model.resolutions(*unit, *place);
+                offered.into_iter().map(|resolution| ((*unit, *place), resolution))
+            })
+            .collect();
+        if !offered.is_empty() {
+            let likely = (select(offered), ends());
+            steps.push((
+                8,
+                likely.prop_map(move |((exception, resolution), seconds)| of(exception, resolution, seconds)).boxed(),
+            ));
+        }
     }
     steps
 }
@@ -340,7 +360,9 @@ fn downstream(model: &Model) -> Vec<(u32, BoxedStrategy<Step>)> {
         steps.push((6, claim.prop_map(|lease| Step::Claim { lease }).boxed()));
         steps.push((3, submit.prop_map(|(assignment, seated)| Step::Submit { assignment, seated }).boxed()));
         steps.push((3, release.prop_map(|(assignment, force)| Step::Release { assignment, force }).boxed()));
-        steps.push((1, one(&failed).prop_map(|assignment| Step::Retry { assignment }).boxed()));
+        let stuck = failed.iter().any(|(_, stuck)| *stuck);
+        let retry = one(&failed).prop_map(|assignment| Step::Retry { assignment });
+        steps.push((if stuck { 5 } else { 1 }, retry.boxed()));
     }
     if !attempts.is_empty() {
         let attempt = || one(&attempts);

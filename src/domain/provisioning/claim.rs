@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Value,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
+    Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,9 @@ pub async fn claim(tx: &mut Tx, actor: &Actor, command: &Work) -> Result<Claimed
     input::whole(command.limit, &(1..=MOST)).map_err(|refusal| refusal.at(["limit"]))?;
     input::whole(command.lease_seconds, &LEASE).map_err(|refusal| refusal.at(["leaseSeconds"]))?;
 
-    let units = lock(tx, actor, command).await?;
+    // Of no products there is no work, and an empty list is no SQL.
+    let none = command.products.as_ref().is_some_and(Vec::is_empty);
+    let units = if none { Vec::new() } else { lock(tx, actor, command).await? };
     if units.is_empty() {
         return Ok(Claimed { attempts: Vec::new() });
     }
@@ -134,13 +137,15 @@ async fn lock(tx: &Tx, actor: &Actor, command: &Work) -> Result<Vec<EntitlementI
     Ok(found.into_iter().map(|row| row.entitlement_id).collect())
 }
 
-/// The attempts that have not ended, read after the locks are held.
+/// The attempts that have not ended, read after the locks are held, and locked themselves: a lease that is being extended at this moment is
+/// waited for.
 async fn started(tx: &Tx, claims: &[Claim]) -> Result<HashMap<AssignmentId, provisioning_attempt::Model>, Error> {
     let ids: Vec<AssignmentId> =
         claims.iter().filter_map(|claim| claim.assignment.as_ref().map(|assignment| assignment.id)).collect();
     let started = provisioning_attempt::Entity::find()
         .filter(among(provisioning_attempt::Column::AssignmentId, &ids))
-        .filter(COLUMN.outcome.eq(ProvisioningOutcome::Started));
+        .filter(COLUMN.outcome.eq(ProvisioningOutcome::Started))
+        .lock_exclusive();
     let started = started.all(tx.connection().await?).await?;
     Ok(started.into_iter().map(|attempt| (attempt.assignment_id, attempt)).collect())
 }

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     entity::{
         assignment, event,
-        kind::{AssignmentStatus, EventType, ProvisioningOutcome, RefusalCode},
+        kind::{AssignmentStatus, EventType, ProvisioningOperation, ProvisioningOutcome, RefusalCode},
         provisioning_attempt::{ActiveModel, COLUMN, Entity, Model},
         scope::Scoped,
     },
@@ -64,8 +64,13 @@ async fn load(tx: &Tx, actor: &Actor, id: ProvisioningAttemptId) -> Result<(Mode
 
 /// The assignment in force that `attempt` is running for.
 fn running(claim: &Claim, attempt: &Model) -> Result<assignment::Model, Error> {
-    let assignment = claim.assignment.clone().filter(|assignment| assignment.id == attempt.assignment_id);
-    // A started attempt has one: it was reported on, or claimed by another, in this very moment.
+    let worked_on = match attempt.operation {
+        ProvisioningOperation::Provision => AssignmentStatus::Provisioning,
+        ProvisioningOperation::Deprovision => AssignmentStatus::Deprovisioning,
+    };
+    let own = |assignment: &assignment::Model| assignment.id == attempt.assignment_id && assignment.status == worked_on;
+    let assignment = claim.assignment.clone().filter(own);
+    // A started attempt has one: it was reported on, or claimed by another, between the two reads.
     Ok(assignment.ok_or_else(|| store::Error::Conflict(attempt.id.to_string()))?)
 }
 

@@ -10,7 +10,7 @@ use super::{
     states, text,
 };
 use crate::{
-    harness::{App, Client, Shop, Test, both_engines},
+    harness::{App, Client, Shop, Test, both_engines, program::Program, shop::product},
     sweep,
 };
 
@@ -30,13 +30,14 @@ pub fn tests() -> Vec<Test> {
         of_two_resolutions_at_once_one_is_done,
         they_are_shown_to_whom_they_concern,
         they_are_listed_as_they_are_asked_for,
+        an_order_that_was_imported_otherwise_can_only_be_looked_at,
     ]
 }
 
 async fn a_repeat_adds_its_attempt_to_what_is_open(app: App) {
     let mut stage = Stage::open(&app).await;
     let placed = {
-        crate::harness::shop::product(&app, "P", json!({})).await;
+        product(&app, "P", json!({})).await;
         stage.shop.place("o-1", json!([{"sku": "P"}])).await
     };
     let unit = placed.units.first().expect("a unit");
@@ -60,7 +61,7 @@ async fn a_repeat_adds_its_attempt_to_what_is_open(app: App) {
 
 async fn what_its_holder_can_mend_opens_none(app: App) {
     let stage = Stage::open(&app).await;
-    crate::harness::shop::product(&app, "P", json!({"maxPerAccount": 1})).await;
+    product(&app, "P", json!({"maxPerAccount": 1})).await;
     let placed = stage.shop.place("o-1", json!([{"sku": "P", "quantity": 2}])).await;
     let [first, second] = placed.codes.as_slice() else { panic!("two codes") };
     stage.shop.redeem(first, "ann").await.data();
@@ -320,4 +321,36 @@ async fn they_are_listed_as_they_are_asked_for(app: App) {
         assert_eq!(found, expected, "{filter}");
     }
     assert_eq!(list(&stage.shop.key, json!({"status": "OPEN"})).await.len(), 2, "its seller sees them too");
+}
+
+async fn an_order_that_was_imported_otherwise_can_only_be_looked_at(app: App) {
+    let shop = Shop::open(&app, "web").await;
+    product(&app, "P", json!({})).await;
+    for quantity in [1, 2] {
+        let text = format!("external_reference,sku,quantity,placed_at\nA,P,{quantity},2010-12-01\n");
+        std::fs::write(app.database().directory().join("orders.csv"), text).expect("a file");
+        Program::over(app.database()).run(&["import", "orders", "--channel", "web", "orders.csv"]).answer();
+    }
+    let support = app.key("SUPPORT", json!({})).await;
+    let query = "{ exceptions { nodes { id kind order { id } entitlement { id } allowedResolutions } } }";
+    let seen = support.query(query, json!({})).await;
+    let open = seen.at("/exceptions/nodes/0").clone();
+    assert_eq!(open.get("kind"), Some(&json!("IMPORT_MISMATCH")));
+    assert_eq!(
+        (open.get("entitlement"), open.get("allowedResolutions")),
+        (Some(&Value::Null), Some(&json!(["DISMISSED"])))
+    );
+    let of_order = json!({"orderId": open.pointer("/order/id"), "status": "OPEN"});
+    assert_eq!(list(&shop.key, of_order).await.len(), 1);
+    for resolution in super::RESOLUTIONS {
+        if resolution != "DISMISSED" {
+            let more = json!({"expiresAt": app.clock.now() + chrono::TimeDelta::days(365)});
+            let answer = resolve(&support, &open, resolution, more).await;
+            assert_eq!(answer.refusal(), Some("INVALID_STATE"), "{resolution}");
+        }
+    }
+    let answer = resolve(&support, &open, "DISMISSED", json!({})).await.done();
+    assert_eq!(answer.at("/entitlement"), &Value::Null);
+    assert_eq!(answer.at("/exception/resolution"), "DISMISSED");
+    app.assert_sound().await;
 }

@@ -115,8 +115,10 @@ async fn a_revocation_and_a_success_leave_nothing_behind(app: App) {
         let (done, revoked) = tokio::join!(complete(&there, &attempt, json!({})), revocation);
         assert_eq!([done.refusal(), revoked.refusal()], [None, None]);
         assert_eq!(states(&shop.key, &unit).await, json!(["REVOKED", "DEPROVISIONING"]), "whichever came first");
-        let expected = [json!(["PROVISION", "SUCCEEDED"])];
-        assert_eq!(attempts(&app.admin(), &unit).await, expected);
+        assert_eq!(attempts(&app.admin(), &unit).await, [json!(["PROVISION", "SUCCEEDED"])]);
+        let (attempt, oldest) = one(&here).await;
+        assert_eq!(oldest, unit, "it is taken down");
+        complete(&here, &attempt, json!({})).await.done();
     }
     app.assert_sound().await;
 }
@@ -124,13 +126,14 @@ async fn a_revocation_and_a_success_leave_nothing_behind(app: App) {
 async fn a_suspended_unit_is_not_handed_out_at_the_same_moment(app: App) {
     let (shop, placed, [here, _]) = workers(&app).await;
     let support = app.second_node().await.client(app.key("SUPPORT", json!({})).await.secret().expect("a secret"));
+    let mut taken = Vec::new();
     for unit in &placed.units {
         let input = json!({"entitlementId": unit, "reason": "a dispute"});
         let suspension = support.mutate("suspendEntitlement", "entitlement { status assignment { status } }", input);
         let (claimed, suspended) = tokio::join!(claim(&here, json!({"limit": 1})), suspension);
         suspended.done();
-        let taken = units(&claimed.done()).contains(unit);
-        let assignment = if taken { "PROVISIONING" } else { "PENDING" };
+        taken.extend(units(&claimed.done()));
+        let assignment = if taken.contains(unit) { "PROVISIONING" } else { "PENDING" };
         assert_eq!(states(&shop.key, unit).await, json!(["SUSPENDED", assignment]));
     }
     app.clock.advance(Duration::from_hours(1));
