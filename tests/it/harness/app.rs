@@ -43,6 +43,8 @@ pub struct App {
 
 struct Shared {
     database: Database,
+    /// One for all clients of a test: making one takes as long as dozens of requests.
+    http: reqwest::Client,
     ids: Ids,
     admin: String,
     running: Mutex<Vec<Running>>,
@@ -70,12 +72,12 @@ impl App {
 
     /// A client that shows `secret`.
     pub fn client(&self, secret: &str) -> Client {
-        Client::new(self.node.address, Some(secret))
+        Client::over(&self.shared.http, self.node.address, Some(secret))
     }
 
     /// A client that shows no credential.
     pub fn stranger(&self) -> Client {
-        Client::new(self.node.address, None)
+        Client::over(&self.shared.http, self.node.address, None)
     }
 
     /// A client with a new key of `role`; `scope` holds further members of `CreateApiKeyInput`, as `json!({"partnerId": id})`.
@@ -166,7 +168,17 @@ impl Fixture for App {
         let (clock, ids) = (Clock::fixed(start), Ids::seeded(1));
         let (node, running) = serve(config(&database, &clock, &ids)).await;
         let admin = admin_key(&node.db).await;
-        Self { clock, node, shared: Arc::new(Shared { database, ids, admin, running: Mutex::new(vec![running]) }) }
+        Self {
+            clock,
+            node,
+            shared: Arc::new(Shared {
+                database,
+                http: reqwest::Client::new(),
+                ids,
+                admin,
+                running: Mutex::new(vec![running]),
+            }),
+        }
     }
 
     fn tear_down(self) -> impl Future<Output = ()> {

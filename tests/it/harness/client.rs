@@ -17,7 +17,12 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: SocketAddr, secret: Option<&str>) -> Self {
-        Self { http: reqwest::Client::new(), address, secret: secret.map(str::to_owned) }
+        Self::over(&reqwest::Client::new(), address, secret)
+    }
+
+    /// The same with the connections of others.
+    pub fn over(http: &reqwest::Client, address: SocketAddr, secret: Option<&str>) -> Self {
+        Self { http: http.clone(), address, secret: secret.map(str::to_owned) }
     }
 
     /// The API key or token that this client shows.
