@@ -139,14 +139,14 @@ impl Operation {
             | Self::CreateApiKey
             | Self::RevokeApiKey
             | Self::ImportOrders => &[Role::Admin],
-            Self::ApiKeys => &[Role::Admin, Role::Support],
             Self::PlaceOrder => &[Role::Admin, Role::Partner],
             Self::ClaimProvisioning
             | Self::ExtendProvisioningLease
             | Self::CompleteProvisioning
             | Self::FailProvisioning => &[Role::Admin, Role::Provisioner],
             Self::RetryProvisioning => &[Role::Admin, Role::Support, Role::Provisioner],
-            Self::ForceRelease
+            Self::ApiKeys
+            | Self::ForceRelease
             | Self::CancelAssigned
             | Self::SuspendEntitlement
             | Self::ResumeEntitlement

@@ -130,7 +130,9 @@ impl Tx {
         let writes = self.waiting().take();
         if !writes.is_empty() {
             let mut script = Script::new(self.backend());
-            writes.iter().for_each(|write| script.write(write));
+            for write in &writes {
+                script.write(write);
+            }
             script.run(&self.connection).await?;
         }
         Ok(&self.connection)
@@ -178,7 +180,9 @@ impl Tx {
         let journal = std::mem::take(&mut self.journal);
         let writes = self.waiting().take();
         let mut script = Script::new(self.backend());
-        writes.iter().for_each(|write| script.write(write));
+        for write in &writes {
+            script.write(write);
+        }
         self.journal = journal.flush(self, script).await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{
         entitlement::{self, Claim, event, vacate},
         error::Error,
         exception,
-        transition::Transition,
+        transition::{Change, Transition},
     },
     Command,
 };
@@ -90,10 +90,8 @@ pub async fn wind_up(
     reason: Option<String>,
 ) -> Result<Option<Issued>, Error> {
     let Some(assignment) = claim.assignment.take() else { return Ok(None) };
-    let freeing = match command {
-        Command::End => entitlement::Command::Return,
-        _ => entitlement::Command::Cancel,
-    };
+    let was_of_use = command == Command::End;
+    let freeing = if was_of_use { entitlement::Command::Return } else { entitlement::Command::Cancel };
     let freed = vacate(tx, &mut claim.unit, freeing).await?;
     write(tx, claim, &assignment, command, reason, freed).await?;
     if freed.is_none() {
@@ -129,16 +127,19 @@ async fn write(
         to_status: Some(written.to.to_string()),
         entitlement_from: unit.map(|change| change.from),
         entitlement_to: unit.map(|change| change.to),
-        ..event(told(command), &claim.unit, &claim.policy, Some((assignment.account_id, assignment.account_partner_id)))
+        ..event(told(written), &claim.unit, &claim.policy, Some((assignment.account_id, assignment.account_partner_id)))
     });
     if over { exception::settle(tx, claim, exception::ASSIGNMENT).await } else { Ok(()) }
 }
 
-fn told(command: Command) -> EventType {
-    match command {
-        Command::RequestEnd => EventType::AssignmentEndRequested,
-        Command::Deprovision => EventType::AssignmentDeprovisioning,
-        Command::End => EventType::AssignmentEnded,
-        _ => EventType::AssignmentCancelled,
+fn told(change: Change<Status>) -> EventType {
+    match change.to {
+        Status::Deprovisioning | Status::DeprovisionFailed => EventType::AssignmentDeprovisioning,
+        Status::Ended => EventType::AssignmentEnded,
+        Status::Cancelled => EventType::AssignmentCancelled,
+        // It stays as it is until its attempt has reported.
+        Status::Provisioning | Status::Pending | Status::AwaitingInput | Status::Active | Status::Failed => {
+            EventType::AssignmentEndRequested
+        }
     }
 }

@@ -51,12 +51,13 @@ impl Machine for Entity {
     fn next(status: Status, command: Command) -> Option<Status> {
         match (status, command) {
             (Status::AwaitingInput, Command::AddInput | Command::Postpone) => Some(Status::AwaitingInput),
-            (Status::Pending, Command::Postpone) => Some(Status::Pending),
-            (Status::Provisioning, Command::Postpone | Command::RequestEnd) => Some(Status::Provisioning),
             (Status::AwaitingInput, Command::CompleteInput)
+            | (Status::Pending, Command::Postpone)
             | (Status::Provisioning, Command::Requeue)
             | (Status::Failed, Command::Retry) => Some(Status::Pending),
-            (Status::Pending, Command::Claim) => Some(Status::Provisioning),
+            (Status::Pending, Command::Claim) | (Status::Provisioning, Command::Postpone | Command::RequestEnd) => {
+                Some(Status::Provisioning)
+            }
             (Status::AwaitingInput | Status::Provisioning, Command::Activate) => Some(Status::Active),
             (Status::Provisioning, Command::Fail) => Some(Status::Failed),
             (Status::AwaitingInput | Status::Pending | Status::Failed, Command::Cancel)

@@ -77,7 +77,6 @@ impl Claim {
             Action::Transfer if !self.policy.transferable => {
                 Err(Refusal::new(RefusalCode::NotTransferable, "the terms of its sale do not let it be handed on"))
             }
-            Action::Transfer => Ok(()),
             Action::Suspend => by(Command::Suspend),
             Action::Resume => by(Command::resume(self.assignment.as_ref())),
             Action::Revoke | Action::Reissue if actor.role == Role::Partner && standing != Status::Unassigned => {
@@ -85,12 +84,11 @@ impl Claim {
             }
             Action::Revoke => by(Command::Revoke),
             Action::Reissue if self.replaced => Err(replaced()),
-            Action::Reissue => Ok(()),
             Action::RotateCode if !matches!(standing, Status::Unassigned | Status::Reserved) => Err(wrong(standing)),
             Action::RotateCode if !self.policy.issues_codes && self.code.is_none() => {
                 Err(Refusal::new(RefusalCode::InvalidState, "the terms of its sale know no codes: assign it directly"))
             }
-            Action::RotateCode => Ok(()),
+            Action::Transfer | Action::Reissue | Action::RotateCode => Ok(()),
             Action::Extend => self.extendable(standing),
         }
     }

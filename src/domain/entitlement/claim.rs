@@ -99,24 +99,24 @@ impl Claim {
     pub async fn load_all(tx: &Tx, actor: &Actor, by: By, named: &account::Named) -> Result<Vec<Self>, Error> {
         let bearer = matches!(by, By::Hashes(_));
         let found =
-            Self::find_by_statement(Self::statement(tx.backend(), by, named)).all(tx.connection().await?).await?;
+            Self::find_by_statement(Self::statement(tx.backend(), &by, named)).all(tx.connection().await?).await?;
         Ok(found.into_iter().filter(|claim| bearer || claim.visible_to(actor)).collect())
     }
 
     /// Reads units for a question, outside a transaction; the caller has seen to it that they may be seen.
     pub async fn read(db: &Db, units: Vec<EntitlementId>) -> Result<Vec<Self>, DbErr> {
-        let statement = Self::statement(db.backend(), By::Units(units), &account::Named::nobody());
+        let statement = Self::statement(db.backend(), &By::Units(units), &account::Named::nobody());
         Self::find_by_statement(statement).all(db.reader()).await
     }
 
-    fn statement(backend: DbBackend, by: By, named: &account::Named) -> Statement {
+    fn statement(backend: DbBackend, by: &By, named: &account::Named) -> Statement {
         let mut values: Vec<Value> = vec![named.namespace.into(), named.reference.clone().into()];
         let live = " LEFT JOIN activation_codes c ON c.entitlement_id = u.id AND c.status = 'ISSUED'";
         let of = |table: &str, id: Value, values: &mut Vec<Value>| {
             values.push(id);
             format!("{}{live}{REST} WHERE u.id = (SELECT y.entitlement_id FROM {table} y WHERE y.id = $3)", *SELECT)
         };
-        let sql = match &by {
+        let sql = match by {
             By::Hashes(hashes) => {
                 let places = hashes.iter().map(|hash| {
                     values.push(hash.clone().into());

@@ -66,15 +66,7 @@ pub async fn replace(
 ) -> Result<Reissued, Error> {
     lapse(tx, &mut claim).await?;
     let before = claim.unit.status;
-    if !matches!(before, EntitlementStatus::Revoked | EntitlementStatus::Expired) {
-        let ending = Ending {
-            event: EventType::EntitlementReissued,
-            code: activation_code::Command::Replace,
-            status_reason: Some(REPLACED.to_owned()),
-            ..Ending::revocation(reason.clone())
-        };
-        end(tx, &mut claim, ending).await?;
-    } else {
+    if matches!(before, EntitlementStatus::Revoked | EntitlementStatus::Expired) {
         let status = Some(before.to_string());
         tx.append(event::Model {
             reason: Some(reason.clone()),
@@ -82,6 +74,14 @@ pub async fn replace(
             to_status: status,
             ..event(EventType::EntitlementReissued, &claim.unit, &claim.policy, claim.holder())
         });
+    } else {
+        let ending = Ending {
+            event: EventType::EntitlementReissued,
+            code: activation_code::Command::Replace,
+            status_reason: Some(REPLACED.to_owned()),
+            ..Ending::revocation(reason.clone())
+        };
+        end(tx, &mut claim, ending).await?;
     }
     exception::settle(tx, &claim, exception::REDEMPTION).await?;
 

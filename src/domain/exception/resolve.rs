@@ -100,33 +100,43 @@ fn decide(
     let Some(claim) = claim else { return Err(not_found("entitlement")) };
     let concerned = claim.assignment.as_ref().filter(|assignment| Some(assignment.id) == exception.assignment_id);
     if exception.kind == Kind::RedemptionRejected {
-        return match resolution {
-            Resolution::Released if claim.standing(now) != EntitlementStatus::Reserved => {
-                refuse("no reservation holds it".to_owned())
-            }
-            Resolution::Released => claim.allow(Action::Release, actor, now),
-            Resolution::Extended => claim.allow(Action::Extend, actor, now),
-            _ => claim.allow(Action::Reissue, actor, now),
-        };
+        if resolution == Resolution::Released && claim.standing(now) != EntitlementStatus::Reserved {
+            return refuse("no reservation holds it".to_owned());
+        }
+        return act(claim, resolution, actor, now);
     }
     let Some(assignment) = concerned else { return refuse("the assignment is not in force any more".to_owned()) };
     if exception.kind == Kind::Overdue && assignment.status == AssignmentStatus::Provisioning {
         let running = claim.lease.is_some_and(|end| now < end);
-        return match resolution {
-            Resolution::Retried if running => refuse("a worker is at it: try again when its lease is over".to_owned()),
-            Resolution::Retried => Ok(()),
-            _ => refuse("nobody knows yet what is downstream: have it tried again".to_owned()),
-        };
+        if resolution != Resolution::Retried {
+            return refuse("nobody knows yet what is downstream: have it tried again".to_owned());
+        }
+        return if running { refuse("a worker is at it: try again when its lease is over".to_owned()) } else { Ok(()) };
     }
     match resolution {
         Resolution::Retried if exception.kind == Kind::Overdue => provisioning::postponable(claim, now),
         Resolution::Retried => provisioning::retryable(claim, now),
         Resolution::Forced if assignment.status == AssignmentStatus::DeprovisionFailed => Ok(()),
         Resolution::Forced => refuse(format!("the assignment is {}, which does not allow this", assignment.status)),
-        Resolution::Released => claim.allow(Action::Release, actor, now),
-        Resolution::Reissued => claim.allow(Action::Reissue, actor, now),
-        _ => claim.allow(Action::Revoke, actor, now),
+        Resolution::Released
+        | Resolution::Reissued
+        | Resolution::Revoked
+        | Resolution::Extended
+        | Resolution::Dismissed
+        | Resolution::Superseded => act(claim, resolution, actor, now),
     }
+}
+
+/// Whether the unit allows what the resolution does to it.
+fn act(claim: &Claim, resolution: Resolution, actor: &Actor, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let action = match resolution {
+        Resolution::Released => Action::Release,
+        Resolution::Reissued => Action::Reissue,
+        Resolution::Revoked => Action::Revoke,
+        Resolution::Extended => Action::Extend,
+        Resolution::Retried | Resolution::Forced | Resolution::Dismissed | Resolution::Superseded => return Ok(()),
+    };
+    claim.allow(action, actor, now)
 }
 
 /// Resolves an open exception by doing what the resolution says.

@@ -112,15 +112,16 @@ async fn lock(tx: &Tx, actor: &Actor, command: &Work) -> Result<Vec<EntitlementI
         });
         places.collect::<Vec<_>>().join(", ")
     };
-    let mut only = String::new();
+    let mut only = Vec::new();
     if let Some(products) = &command.products {
         let products = list(products.iter().map(|id| (*id).into()).collect());
-        only.push_str(&format!(" AND s.product_id IN ({products})"));
+        only.push(format!(" AND s.product_id IN ({products})"));
     }
     if let Scope::Provisioner { subtree: Some(subtree) } = &actor.scope {
         let partners = list(subtree.iter().map(|id| (*id).into()).collect());
-        only.push_str(&format!(" AND s.partner_id IN ({partners})"));
+        only.push(format!(" AND s.partner_id IN ({partners})"));
     }
+    let only = only.concat();
     let postgres = tx.backend() == DbBackend::Postgres;
     let lock = if postgres { "FOR NO KEY UPDATE OF s SKIP LOCKED FOR SHARE OF u SKIP LOCKED" } else { "" };
     let sql = format!(
@@ -169,11 +170,10 @@ async fn begin(
     lease_seconds: i32,
 ) -> Result<provisioning_attempt::Model, Error> {
     use assignments::Command as Step;
-    let transition = match assignment.status {
-        AssignmentStatus::Provisioning => {
-            Transition::<assignment::Entity>::decide(assignment.status, Step::Requeue)?.then(Step::Claim)?
-        }
-        status => Transition::<assignment::Entity>::decide(status, Step::Claim)?,
+    let transition = if assignment.status == AssignmentStatus::Provisioning {
+        Transition::<assignment::Entity>::decide(assignment.status, Step::Requeue)?.then(Step::Claim)?
+    } else {
+        Transition::<assignment::Entity>::decide(assignment.status, Step::Claim)?
     };
     let changes = assignment::ActiveModel { status_reason: Set(None), not_before: Set(None), ..Default::default() };
     let change = transition.apply(tx, assignment.id, assignment.version, changes).await?;

@@ -35,6 +35,7 @@ pub struct Fail {
 
 /// Records failure: another try after a pause that grows, or somebody's decision. The same report again has no further effect.
 pub async fn fail(tx: &mut Tx, actor: &Actor, command: &Fail) -> Result<Reported, Error> {
+    use assignments::Command as Step;
     actor.may(Operation::FailProvisioning)?;
     let reason = input::reason(&command.reason)?;
     let (attempt, mut claim) = load(tx, actor, command.attempt_id).await?;
@@ -46,7 +47,6 @@ pub async fn fail(tx: &mut Tx, actor: &Actor, command: &Fail) -> Result<Reported
     let assignment = running(&claim, &attempt)?;
 
     let last = !command.retryable || assignment.failures + 1 >= tx.settings().provisioning_attempts;
-    use assignments::Command as Step;
     match attempt.operation {
         // Nothing was made, and nothing is wanted any more.
         ProvisioningOperation::Provision if assignment.end_requested => {

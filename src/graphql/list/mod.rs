@@ -89,6 +89,7 @@ impl Rows {
     }
 
     /// The same rows, each with the record it points to.
+    #[must_use]
     pub fn along(mut self, along: Along) -> Self {
         self.source.along = Some(along);
         self
