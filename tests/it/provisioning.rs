@@ -202,7 +202,7 @@ async fn a_worker_takes_what_its_partner_s_subtree_sold(app: App) {
     assert_eq!(units(&claim(&worker, json!({})).await.done()).len(), 2);
     let attempt = {
         let anybody = app.key("PROVISIONER", json!({})).await;
-        app.clock.advance(Duration::from_secs(60));
+        app.clock.advance(Duration::from_mins(1));
         let claimed = claim(&anybody, json!({"limit": 1})).await.done();
         claimed.text("/attempts/0/attempt/id")
     };
@@ -279,7 +279,7 @@ async fn a_lease_is_extended_from_now_on(app: App) {
     app.clock.advance(Duration::from_secs(100));
     extend(&worker, &attempt, 60).await.done();
     assert_eq!(units(&claim(&worker, json!({})).await.done()), Vec::<String>::new(), "one that ran out as well");
-    app.clock.advance(Duration::from_secs(60));
+    app.clock.advance(Duration::from_mins(1));
     assert_eq!(units(&claim(&worker, json!({})).await.done()), placed.units);
     let late = extend(&worker, &attempt, 60).await;
     assert_eq!(late.refusal(), Some("INVALID_STATE"), "somebody else has it now");
@@ -345,7 +345,7 @@ async fn work_of_a_suspended_unit_is_not_handed_out(app: App) {
         let answer = support.mutate("resumeEntitlement", "entitlement { status }", input).await.done();
         assert_eq!(answer.at("/entitlement/status"), resumed);
     }
-    assert_eq!(units(&claim(&worker, json!({})).await.done()), [waiting.clone()]);
+    assert_eq!(units(&claim(&worker, json!({})).await.done()), std::slice::from_ref(waiting));
     app.assert_sound().await;
 }
 

@@ -57,6 +57,7 @@ fn value(done: &impl Serialize) -> Value {
 
 impl Command {
     /// The command that `step` means in a session; none for what is no request.
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind of step")]
     pub fn of(step: &Step, session: &Session<'_>, seen: &Seen) -> Option<Self> {
         let reason = || "the model".to_owned();
         let unit = |unit: usize| -> EntitlementId { *session.units.get(unit).expect("a unit that was sold") };

@@ -9,6 +9,7 @@
 //! `CLAIMCHECK_MODEL_SEED` for others. What fails is shrunk to the shortest sequence that does.
 
 #![expect(clippy::expect_used, reason = "a test that fails should panic")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a rule names what it allows, and refuses the rest")]
 
 mod command;
 #[path = "../it/harness/mod.rs"]

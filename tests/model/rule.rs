@@ -64,7 +64,10 @@ impl Model {
                 self.now += seconds;
                 Ok(())
             }
-            Step::Sweep => self.sweep(),
+            Step::Sweep => {
+                self.sweep();
+                Ok(())
+            }
             Step::Repeat { .. } => Ok(()),
         }
     }

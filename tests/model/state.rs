@@ -28,6 +28,7 @@ pub const MEMORY: i64 = 7 * DAY;
 
 /// The terms of a product, as far as they differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "as the policy has them")]
 pub struct Terms {
     pub issues_codes: bool,
     pub valid_days: Option<i64>,

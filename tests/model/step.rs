@@ -10,7 +10,7 @@ use proptest::{
 };
 use proptest_state_machine::ReferenceStateMachine;
 
-use crate::state::{DAY, HOUR, MEMORY, MINUTE, Model, Terms};
+use crate::state::{self, DAY, HOUR, MEMORY, MINUTE, Model, Terms};
 
 /// Units a sequence may come to have: enough to meet each other, few enough to be met again.
 const UNITS: usize = 6;
@@ -257,7 +257,7 @@ fn moments() -> BoxedStrategy<i64> {
 }
 
 fn on_units(model: &Model) -> Vec<(u32, BoxedStrategy<Step>)> {
-    let units: Vec<(usize, bool)> = model.units.iter().map(|unit| unit.live()).enumerate().collect();
+    let units: Vec<(usize, bool)> = model.units.iter().map(state::Unit::live).enumerate().collect();
     let unit = || one(&units);
     let who = || option::weighted(0.7, 0..ACCOUNTS);
     let minutes = option::weighted(0.3, select(vec![0, 1, 45, 60, 61]));

@@ -100,15 +100,11 @@ impl Stage {
         let asked = if situation == Situation::LateInput { json!(["seat"]) } else { json!([]) };
         let policy = json!({"requiredInput": asked, "inputDeadlineHours": 1, "provisioningDeadlineMinutes": 60});
         let (unit, product) = self.assigned(policy).await;
-        match situation {
-            Situation::LateAndRunning => {
-                self.app.clock.advance(Duration::from_mins(30));
-                self.take(&product, 3_600).await;
-            }
-            Situation::LateAndLost => {
-                self.take(&product, 60).await;
-            }
-            _ => {}
+        if situation == Situation::LateAndRunning {
+            self.app.clock.advance(Duration::from_mins(30));
+            self.take(&product, 3_600).await;
+        } else if situation == Situation::LateAndLost {
+            self.take(&product, 60).await;
         }
         let left = if situation == Situation::LateAndRunning { 30 } else { 60 };
         self.app.clock.advance(Duration::from_mins(left));
@@ -116,6 +112,7 @@ impl Stage {
         unit
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is left is held for somebody else")]
     async fn rejected(&mut self, situation: Situation) -> String {
         let (sku, _) = self.product(json!({"validForDays": 1})).await;
         let placed = self.shop.place(&sku, json!([{"sku": sku}])).await;

@@ -195,7 +195,7 @@ pub async fn cancel(client: &Client, order: &str, more: Value) -> Answer {
 }
 
 /// The unit's story after its order was placed: each event's type, its own change and the unit's, as
-/// "ASSIGNMENT_ENDED ACTIVE>ENDED, unit ACTIVE>UNASSIGNED".
+/// `ASSIGNMENT_ENDED ACTIVE>ENDED, unit ACTIVE>UNASSIGNED`.
 pub async fn told(client: &Client, unit: &str) -> Vec<String> {
     let query = "query ($id: ID!) { entitlement(id: $id) { timeline(first: 100) { nodes {
         type fromStatus toStatus entitlementFrom entitlementTo

@@ -158,7 +158,7 @@ impl Model {
     }
 
     /// Writes what the deadlines mean: of units, of holds, of assignments.
-    pub(super) fn sweep(&mut self) -> Outcome {
+    pub(super) fn sweep(&mut self) {
         let now = self.now;
         for unit in 0..self.units.len() {
             self.lapse(unit);
@@ -172,7 +172,6 @@ impl Model {
                 self.open(unit, ExceptionKind::Overdue);
             }
         }
-        Ok(())
     }
 
     /// Whether the unit's assignment is past its deadline, and nobody has been told of that deadline yet.

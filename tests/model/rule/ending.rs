@@ -165,10 +165,11 @@ impl Model {
         if row.standing(now) != Status::Suspended {
             return INVALID;
         }
-        use AssignmentStatus::{Active, DeprovisionFailed, Deprovisioning};
         row.status = match row.assignment().map(|(_, own)| own.status) {
             None => Status::Unassigned,
-            Some(Active | Deprovisioning | DeprovisionFailed) => Status::Active,
+            Some(AssignmentStatus::Active | AssignmentStatus::Deprovisioning | AssignmentStatus::DeprovisionFailed) => {
+                Status::Active
+            }
             Some(_) => Status::Assigned,
         };
         row.settle_redemption();
