@@ -71,11 +71,20 @@ impl Limit {
                 run(&tx, sql, vec![array(codes), array(units), hashes]).await;
             }
         } else {
-            for (unit, code) in units.iter().zip(codes) {
-                let sql = "INSERT INTO unit VALUES (?, ?, ?, ?, 'ISSUED', 'now', NULL, NULL)";
-                run(&tx, sql, vec![(*unit).into(), self.line.into(), self.line.into(), self.line.into()]).await;
-                let sql = "INSERT INTO code VALUES (?, ?, ?, '0000', 'ISSUED')";
-                run(&tx, sql, vec![(*code).into(), (*unit).into(), hash(*code).into()]).await;
+            // Literals of many rows a statement: binding them one by one costs more than inserting them.
+            let line = self.line.simple();
+            for (units, codes) in units.chunks(500).zip(codes.chunks(500)) {
+                let rows = units.iter().map(|id| {
+                    format!("(x'{}', x'{line}', x'{line}', x'{line}', 'ISSUED', 'now', NULL, NULL)", id.simple())
+                });
+                let sql = format!("INSERT INTO unit VALUES {}", rows.collect::<Vec<_>>().join(", "));
+                tx.execute_unprepared(&sql).await.expect("units");
+                let rows = units.iter().zip(codes).map(|(unit, code)| {
+                    let hash = hash(*code).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+                    format!("(x'{}', x'{}', x'{hash}', '0000', 'ISSUED')", code.simple(), unit.simple())
+                });
+                let sql = format!("INSERT INTO code VALUES {}", rows.collect::<Vec<_>>().join(", "));
+                tx.execute_unprepared(&sql).await.expect("codes");
             }
         }
         tx.commit().await.expect("a commit");

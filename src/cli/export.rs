@@ -46,12 +46,14 @@ pub async fn run(config: &Config, action: Action) -> Result<(), Failure> {
 async fn codes(db: &Db, order_id: OrderId, reason: String) -> Result<(), Failure> {
     let bar = progress::spinner();
     let mut output = csv::Writer::from_writer(io::stdout().lock());
-    output.write_record(["code", "activation_code_id", "entitlement_id"]).map_err(io::Error::from)?;
     let actor = Actor::system("export");
     let mut page = Export { order_id, reason, first: activation_code::MOST, after: None };
     loop {
         // Journaled first: what is written out has been told.
         let exported: Exported = domain::once(db, &actor, &page, activation_code::export).await?;
+        if page.after.is_none() {
+            output.write_record(["code", "activation_code_id", "entitlement_id"]).map_err(io::Error::from)?;
+        }
         for (issued, code) in activation_code::in_full(db, &exported.codes).await? {
             let (id, unit) = (issued.activation_code_id.to_string(), issued.entitlement_id.to_string());
             output.write_record([code.reveal(), id, unit]).map_err(io::Error::from)?;

@@ -35,6 +35,14 @@ impl Scope {
         }
     }
 
+    /// Whether a sale of `partner` to `buyer` is this caller's to see as its seller, or as who bought.
+    pub fn traded(&self, partner: PartnerId, buyer: Option<AccountId>) -> bool {
+        match self {
+            Self::Customer { account, .. } => buyer == Some(*account),
+            Self::All | Self::Partner { .. } | Self::Provisioner { .. } => self.sells(partner),
+        }
+    }
+
     /// Whether an account of the namespace `partner`, with this id, is the caller's to know.
     pub fn knows(&self, account: AccountId, partner: PartnerId) -> bool {
         match self {

@@ -27,6 +27,9 @@ use crate::id::{Ids, RecordId};
 /// How often an operation that loses its races is run before the caller is told to try later.
 const ATTEMPTS: u32 = 12;
 
+/// Writes that go together at the most: a statement has room for so many values, and a plan for so many parts.
+const TOGETHER: usize = 64;
+
 /// One transaction, with the moment it takes place in.
 pub struct Tx {
     connection: DatabaseTransaction,
@@ -141,7 +144,11 @@ impl Tx {
     /// Changes the row called `record` by a compare-and-set, before anything else is read. Who loses its race is told by the next statement,
     /// or at the end.
     pub async fn change(&self, record: String, update: UpdateStatement) -> Result<(), Error> {
-        if self.waiting().changed.contains(&record) {
+        let full = {
+            let waiting = self.waiting();
+            waiting.changed.contains(&record) || waiting.writes.len() >= TOGETHER
+        };
+        if full {
             self.connection().await?;
         }
         let mut waiting = self.waiting();

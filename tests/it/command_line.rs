@@ -8,8 +8,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::harness::{
-    Client, Database, Engine, Test, both_engines, eventually,
+    App, Client, Database, Engine, Shop, Test, both_engines, eventually,
     program::{Program, Running},
+    shop::product,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -28,6 +29,7 @@ pub fn tests() -> Vec<Test> {
         a_malformed_setting_is_named_and_not_repeated,
         a_mistake_in_the_arguments_is_one_line,
         help_and_version_are_answers,
+        codes_are_exported_and_told_of,
     ]
 }
 
@@ -247,4 +249,34 @@ async fn help_and_version_are_answers(database: Database) {
         assert!(help.contains(expected), "{expected}: {help}");
     }
     assert!(program.run(&["--version"]).answer().starts_with("claimcheck 0."));
+}
+
+async fn codes_are_exported_and_told_of(app: App) {
+    product(&app, "A", json!({})).await;
+    let shop = Shop::open(&app, "Alpha").await;
+    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 3}])).await;
+    let program = Program::over(app.database());
+    let exported = program.run(&["export", "codes", "--order", &placed.order, "--reason", "gift cards"]).answer();
+    let mut lines = exported.lines();
+    assert_eq!(lines.next(), Some("code,activation_code_id,entitlement_id"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    let codes: Vec<&str> = rows.iter().filter_map(|row| row.first().copied()).collect();
+    let units: Vec<&str> = rows.iter().filter_map(|row| row.get(2).copied()).collect();
+    assert_eq!(
+        (codes, units),
+        (placed.codes.iter().map(String::as_str).collect(), placed.units.iter().map(String::as_str).collect())
+    );
+
+    let query = "{ events(filter: {types: [CODE_REVEALED]}) { nodes { quantity reason actor order { id } } } }";
+    let told = eventually("the event", async || {
+        app.admin().query(query, json!({})).await.list("/events/nodes").first().cloned()
+    });
+    let expected =
+        json!({"quantity": 3, "reason": "gift cards", "actor": "system:export", "order": {"id": placed.order}});
+    assert_eq!(told.await, expected);
+
+    let unknown = program.run(&["export", "codes", "--order", "ord_01h455vb4pex5vsknk084sn02q"]);
+    assert_eq!(unknown.refusal(1), "there is no such order");
+    assert_eq!(unknown.stdout, "");
+    assert_eq!(program.run(&["export", "codes", "--order", "x"]).code, Some(2));
 }

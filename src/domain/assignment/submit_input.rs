@@ -63,6 +63,7 @@ pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> 
         return Err(Refusal::new(RefusalCode::InvalidState, message).at(["assignmentId"]).into());
     }
     let input = input::merged(assignment.input.as_ref(), Some(&command.input));
+    input.as_ref().map(input::json).transpose().map_err(|refusal| refusal.at(["input"]))?;
     let beginning = Beginning::under(&claim.policy, input.as_ref());
     let next = match beginning.status {
         AssignmentStatus::AwaitingInput => Command::AddInput,
@@ -105,6 +106,7 @@ async fn write(
         let activate = Transition::<unit::Entity>::decide(claim.unit.status, entitlement::Command::Activate)?;
         Some(entitlement::change(tx, &mut claim.unit, activate, unit::ActiveModel::default()).await?)
     } else {
+        entitlement::touch(tx, &mut claim.unit, unit::ActiveModel::default()).await?;
         None
     };
     let change = transition.apply(tx, assignment.id, assignment.version, changes).await?;

@@ -40,6 +40,8 @@ pub struct Claim {
     pub replaced: bool,
     /// Whether anything about it waits for a decision.
     pub disputed: bool,
+    /// By when its assignment should have left the state it was read in.
+    pub due: Option<DateTime<Utc>>,
 }
 
 /// How the unit is found.
@@ -204,14 +206,16 @@ impl Claim {
 
 impl FromQueryResult for Claim {
     fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
+        let assignment = assignment::Model::from_query_result_optional(row, "s_")?;
         Ok(Self {
+            due: assignment.as_ref().and_then(|assignment| assignment.deadline),
             unit: entitlement::Model::from_query_result(row, "u_")?,
             policy: policy::Model::from_query_result(row, "p_")?,
             resource: row.try_get("l_", "resource")?,
             input: row.try_get("l_", "input")?,
             code: activation_code::Model::from_query_result_optional(row, "c_")?,
             hold: reservation::Model::from_query_result_optional(row, "r_")?,
-            assignment: assignment::Model::from_query_result_optional(row, "s_")?,
+            assignment,
             account: crate::entity::account::Model::from_query_result_optional(row, "a_")?,
             lease: row.try_get("x_", "lease")?,
             replaced: row.try_get::<i64>("x_", "replaced")? > 0,

@@ -12,7 +12,7 @@ use super::{
     },
     By, Claim,
     end::{Ending, end, lapse},
-    event,
+    event, touch,
     transfer::Recipient,
 };
 use crate::{
@@ -67,6 +67,8 @@ pub async fn replace(
     lapse(tx, &mut claim).await?;
     let before = claim.unit.status;
     if matches!(before, EntitlementStatus::Revoked | EntitlementStatus::Expired) {
+        // Written all the same: whoever extends it at this moment meets this here.
+        touch(tx, &mut claim.unit, <ActiveModel as Default>::default()).await?;
         let status = Some(before.to_string());
         tx.append(event::Model {
             reason: Some(reason.clone()),
@@ -134,5 +136,6 @@ fn successor(tx: &Tx, claim: Claim, recipient: Option<Recipient>) -> Claim {
         lease: None,
         replaced: false,
         disputed: false,
+        due: None,
     }
 }

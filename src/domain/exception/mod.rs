@@ -3,9 +3,7 @@
 mod resolve;
 mod state;
 
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, sea_query::OnConflict,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
 pub use self::{
     resolve::{Resolve, Resolved, allowed_resolutions, resolve},
@@ -34,11 +32,6 @@ pub(super) const ASSIGNMENT: &[ExceptionKind] =
     &[ExceptionKind::ProvisioningFailed, ExceptionKind::DeprovisioningFailed, ExceptionKind::Overdue];
 /// What an assignment settles that gets on.
 pub(super) const OVERDUE: &[ExceptionKind] = &[ExceptionKind::Overdue];
-
-#[derive(FromQueryResult)]
-struct Open {
-    id: ExceptionId,
-}
 
 /// Opens an exception about a unit and its assignment, unless one of the kind is open: the one that then is.
 pub(super) async fn open(
@@ -123,17 +116,30 @@ async fn insert(tx: &mut Tx, exception: Model, told: event::Model) -> Result<Exc
         });
         return Ok(exception.id);
     }
-    let sql = "SELECT id FROM fulfillment_exceptions WHERE kind = $1 AND order_id = $2 AND status = 'OPEN' \
-               AND (entitlement_id = $3 OR ($3 IS NULL AND entitlement_id IS NULL))";
-    let values = vec![exception.kind.into(), exception.order_id.into(), exception.entitlement_id.into()];
-    let open: Option<Open> = tx.query(sql, values).await?.pop();
+    let of_unit = match exception.entitlement_id {
+        Some(unit) => COLUMN.entitlement_id.eq(unit),
+        None => COLUMN.entitlement_id.is_null(),
+    };
+    let open = Entity::find()
+        .filter(COLUMN.kind.eq(exception.kind))
+        .filter(COLUMN.order_id.eq(exception.order_id))
+        .filter(COLUMN.status.eq(ExceptionStatus::Open))
+        .filter(of_unit);
+    let open = open.one(tx.connection().await?).await?;
     // Resolved in this very moment: deciding again opens a new one.
-    Ok(open.ok_or_else(|| store::Error::Conflict("exceptions_one_open".to_owned()))?.id)
+    let open = open.ok_or_else(|| store::Error::Conflict("exceptions_one_open".to_owned()))?;
+    if !ASSIGNMENT.contains(&open.kind) || open.assignment_id == exception.assignment_id {
+        return Ok(open.id);
+    }
+    // About an assignment that is over: this one takes its place.
+    close(tx, &open, Resolution::Superseded, None).await?;
+    Box::pin(insert(tx, exception, told)).await
 }
 
 /// Closes what is open about a unit and has been settled by what just happened to it.
 pub(super) async fn settle(tx: &mut Tx, claim: &Claim, kinds: &[ExceptionKind]) -> Result<(), Error> {
-    if !claim.disputed {
+    // What is late may have been found so since it was read.
+    if !claim.disputed && claim.due.is_none_or(|due| tx.now() < due) {
         return Ok(());
     }
     let open = Entity::find()

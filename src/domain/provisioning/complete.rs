@@ -64,6 +64,8 @@ async fn activate(
         let activate = Transition::<unit::Entity>::decide(claim.unit.status, entitlement::Command::Activate)?;
         Some(entitlement::change(tx, &mut claim.unit, activate, unit::ActiveModel::default()).await?)
     } else {
+        // Whoever resumes it at this moment has to look again at what it has.
+        entitlement::touch(tx, &mut claim.unit, unit::ActiveModel::default()).await?;
         None
     };
     let (command, kind) = if assignment.end_requested {

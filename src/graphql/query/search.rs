@@ -93,7 +93,9 @@ async fn known_by_text(session: &Session, text: &str, most: u32) -> Result<Vec<S
         let accounts = reader.newest::<account::Entity>(same_letters(account::Column::Email, text), most);
         found.extend(hits::<_, Account>(accounts.await?, "email"));
         let units = reader.newest::<entitlement::Entity>(same_letters(entitlement::Column::RecipientEmail, text), most);
-        found.extend(hits::<_, Entitlement>(units.await?, "recipientEmail"));
+        let mut units = units.await?;
+        units.retain(|unit| session.scope().traded(unit.partner_id, unit.buyer_account_id));
+        found.extend(hits::<_, Entitlement>(units, "recipientEmail"));
     }
     let orders = reader.newest::<order::Entity>(order::Column::ExternalReference.eq(text), most);
     found.extend(hits::<_, Order>(orders.await?, "externalReference"));
@@ -113,5 +115,5 @@ async fn known_by_text(session: &Session, text: &str, most: u32) -> Result<Vec<S
 
 /// Equal but for the case of letters, as addresses are.
 fn same_letters(column: impl ColumnTrait, text: &str) -> SimpleExpr {
-    Expr::expr(Func::lower(Expr::col(column.as_column_ref()))).eq(text.to_lowercase())
+    Expr::expr(Func::lower(Expr::col(column.as_column_ref()))).eq(Func::lower(Expr::val(text)))
 }

@@ -9,7 +9,7 @@ use super::{
     RedemptionAttempt, Reservation,
 };
 use crate::{
-    entity::{entitlement::Model, scope::Scope},
+    entity::entitlement::Model,
     graphql::{
         enums::{EntitlementAction, EntitlementStatus},
         error::Fault,
@@ -75,7 +75,7 @@ impl Entitlement {
     /// Whom it is meant for; a hint for a gift, and no condition of access. Null if nobody was named, and to a holder that did not sell it.
     async fn recipient(&self, ctx: &Context<'_>) -> Option<Contact> {
         let scope = Session::of(ctx).scope();
-        let shown = scope.sells(self.0.partner_id) || matches!(scope, Scope::Customer { .. });
+        let shown = scope.traded(self.0.partner_id, self.0.buyer_account_id);
         if shown { Contact::of(self.0.recipient_name.as_ref(), self.0.recipient_email.as_ref()) } else { None }
     }
 
