@@ -52,23 +52,18 @@ pub fn parting(assignment: &Model) -> Parting {
 /// Begins the end of the assignment of a unit that has ended itself; the unit is written already.
 pub async fn part(tx: &mut Tx, claim: &mut Claim, reason: Option<String>) -> Result<(), Error> {
     let Some(assignment) = claim.assignment.take() else { return Ok(()) };
-    match parting(&assignment) {
-        Parting::Over(command) => write(tx, claim, &assignment, command, reason, None).await,
-        Parting::TakenDown => {
-            write(tx, claim, &assignment, Command::Deprovision, reason, None).await?;
-            claim.assignment = Some(assignment);
-            Ok(())
-        }
-        Parting::Awaited => {
-            write(tx, claim, &assignment, Command::RequestEnd, reason, None).await?;
-            claim.assignment = Some(assignment);
-            Ok(())
-        }
-        Parting::Underway => {
-            claim.assignment = Some(assignment);
-            Ok(())
-        }
+    let command = match parting(&assignment) {
+        Parting::Over(command) => return write(tx, claim, &assignment, command, reason, None).await,
+        Parting::TakenDown => Some(Command::Deprovision),
+        Parting::Awaited => Some(Command::RequestEnd),
+        Parting::Underway => None,
+    };
+    if let Some(command) = command {
+        write(tx, claim, &assignment, command, reason, None).await?;
     }
+    // It outlives its unit for now.
+    claim.assignment = Some(assignment);
+    Ok(())
 }
 
 /// Begins the end of an assignment whose unit lives on. If that is over at once, the unit is free again and gets a fresh code.

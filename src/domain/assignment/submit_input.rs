@@ -53,7 +53,7 @@ pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> 
     let own = |found: &Model| actor.scope.knows(found.account_id, found.account_partner_id);
     let assignment = found.filter(own).ok_or_else(missing)?;
     stale(command.expected_version, assignment.version)?;
-    let nobody = Named::by(&Actor::system("input"), None)?;
+    let nobody = Named::nobody();
     let claim = Claim::load(tx, &Actor::system("input"), By::Unit(assignment.entitlement_id), &nobody).await?;
     let mut claim = claim.ok_or_else(missing)?;
 

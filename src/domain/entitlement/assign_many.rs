@@ -76,7 +76,7 @@ pub async fn assign_many(tx: &mut Tx, actor: &Actor, command: &AssignMany) -> Re
             format!("{wanted} units are wanted and {} are free: name fewer accounts, or buy more", units.len());
         return Err(Refusal::new(RefusalCode::InsufficientAvailable, message).at(["accounts"]).into());
     }
-    let nobody = Named::by(&Actor::system("assign"), None)?;
+    let nobody = Named::nobody();
     let mut claims = Claim::load_all(tx, actor, By::Units(units), &nobody).await?;
 
     limits(tx, &claims, &accounts).await?;
