@@ -112,6 +112,11 @@ pub fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::InvalidInput, message)
 }
 
+/// A state that does not allow what is asked for; `what` is in it.
+pub fn wrong_state(what: &str, state: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalCode::InvalidState, format!("the {what} is {state}, which does not allow this"))
+}
+
 /// Refuses a change that was decided on another version of a record than the present one.
 pub fn stale(expected: Option<i32>, present: i32) -> Result<(), Refusal> {
     if expected.is_none_or(|version| version == present) {

@@ -8,8 +8,8 @@ use std::fmt;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Value, sea_query::Expr};
 
-use super::error::{Error, Refusal};
-use crate::{entity::kind::RefusalCode, store::Tx};
+use super::error::{Error, Refusal, wrong_state};
+use crate::store::Tx;
 
 /// A kind of record whose status obeys a machine.
 pub trait Machine: EntityTrait {
@@ -46,9 +46,7 @@ pub struct Change<S> {
 impl<M: Machine> Transition<M> {
     /// What `command` does to a record in `status`, or the refusal that names its present state.
     pub fn decide(status: M::Status, command: M::Command) -> Result<Self, Refusal> {
-        let refusal = || {
-            Refusal::new(RefusalCode::InvalidState, format!("the {} is {status}, which does not allow this", M::NAME))
-        };
+        let refusal = || wrong_state(M::NAME, status);
         M::next(status, command).map(|to| Self { from: status, to }).ok_or_else(refusal)
     }
 

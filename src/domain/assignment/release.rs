@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        Action, Actor, Error, Operation, Refusal,
+        Action, Actor, Error, Operation,
         activation_code::Issued,
         entitlement::{By, Claim},
-        error::{not_found, stale},
+        error::{not_found, stale, wrong_state},
         input,
     },
     Command, let_go, wind_up,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     entity::{
         assignment::{COLUMN, Entity, Model},
-        kind::{AssignmentStatus, RefusalCode},
+        kind::AssignmentStatus,
     },
     id::{AssignmentId, EntitlementId},
     store::Tx,
@@ -70,6 +70,5 @@ pub(in super::super) async fn in_force(tx: &Tx, claim: &Claim, id: AssignmentId)
     }
     let over = Entity::find().filter(COLUMN.id.eq(id)).one(tx.connection().await?).await?;
     let over = over.ok_or_else(|| not_found("assignment").at(["assignmentId"]))?;
-    let message = format!("the assignment is {}, which does not allow this", over.status);
-    Err(Refusal::new(RefusalCode::InvalidState, message).at(["assignmentId"]).into())
+    Err(wrong_state("assignment", over.status).at(["assignmentId"]).into())
 }

@@ -7,7 +7,7 @@ use super::{
     super::{
         Actor, Operation, Refusal, activation_code,
         assignment::{self, Parting},
-        error::{Action, not_found},
+        error::{Action, not_found, wrong_state},
         transition::Transition,
     },
     Claim, Command,
@@ -144,7 +144,7 @@ impl Claim {
 }
 
 fn wrong(standing: Status) -> Refusal {
-    Refusal::new(RefusalCode::InvalidState, format!("the entitlement is {standing}, which does not allow this"))
+    wrong_state("entitlement", standing)
 }
 
 fn replaced() -> Refusal {

@@ -7,7 +7,7 @@ use super::{
     super::{
         Actor, Error, Operation, Refusal, assignment as assignments,
         entitlement::{By, Claim},
-        error::{not_found, stale},
+        error::{not_found, stale, wrong_state},
         exception,
         transition::Transition,
     },
@@ -50,8 +50,7 @@ pub fn retryable(claim: &Claim, now: DateTime<Utc>) -> Result<(), Refusal> {
     let standing = claim.standing(now);
     let ended = matches!(standing, EntitlementStatus::Revoked | EntitlementStatus::Expired);
     if ended && assignment.status == Status::Failed {
-        let message = format!("the entitlement is {standing}, which does not allow this");
-        return Err(Refusal::new(RefusalCode::InvalidState, message));
+        return Err(wrong_state("entitlement", standing));
     }
     Transition::<Entity>::decide(assignment.status, command).map(|_| ())
 }
@@ -69,10 +68,7 @@ fn failed(claim: &Claim) -> Result<(&Model, assignments::Command), Refusal> {
         | Status::Active
         | Status::Deprovisioning
         | Status::Ended
-        | Status::Cancelled => {
-            let message = format!("the assignment is {}, which does not allow this", assignment.status);
-            Err(Refusal::new(RefusalCode::InvalidState, message))
-        }
+        | Status::Cancelled => Err(wrong_state("assignment", assignment.status)),
     }
 }
 
@@ -98,8 +94,7 @@ pub async fn again(tx: &mut Tx, claim: &Claim, reason: Option<String>) -> Result
 pub fn postponable(claim: &Claim, now: DateTime<Utc>) -> Result<(), Refusal> {
     let standing = claim.standing(now);
     if matches!(standing, EntitlementStatus::Revoked | EntitlementStatus::Expired) {
-        let message = format!("the entitlement is {standing}, which does not allow this");
-        return Err(Refusal::new(RefusalCode::InvalidState, message));
+        return Err(wrong_state("entitlement", standing));
     }
     let none = || Refusal::new(RefusalCode::InvalidState, "no assignment is in force");
     let assignment = claim.assignment.as_ref().ok_or_else(none)?;
