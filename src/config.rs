@@ -12,9 +12,13 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
 use crate::{clock::Clock, id::Ids};
+
+/// How old an event may be that somebody has missed who resumes, unless it is said otherwise.
+const RETENTION_DAYS: i64 = 30;
 
 /// What a process needs to know before it starts.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub keys: Option<PathBuf>,
     /// `CLAIMCHECK_REVEAL_DAYS`: how long an issued code may be revealed again; 0: it is shown once only.
     pub reveal_days: u32,
+    /// `CLAIMCHECK_RETENTION_DAYS`: how old an event may be that somebody has missed who resumes; none: any age.
+    pub retention: Option<TimeDelta>,
     /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
     pub log: Option<String>,
     /// The sizes, counts and deadlines.
@@ -106,7 +112,7 @@ impl Default for Limits {
             sockets: 50_000,
             customer_sockets: 20,
             init_timeout: Duration::from_secs(3),
-            ping_interval: Duration::from_secs(15),
+            ping_interval: Duration::from_secs(12),
             write_timeout: Duration::from_secs(30),
             order_units: 100_000,
             order_lines: 2_000,
@@ -140,6 +146,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             keys: None,
             reveal_days: 30,
+            retention: Some(TimeDelta::days(RETENTION_DAYS)),
             log: None,
             limits: Limits::default(),
             clock: Clock::default(),
@@ -162,6 +169,9 @@ impl Config {
             listen: parsed(variable, "CLAIMCHECK_LISTEN", "an address and port, like 127.0.0.1:8000", defaults.listen)?,
             keys: variable("CLAIMCHECK_KEYS")?.map(PathBuf::from),
             reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
+            retention: Some(number(variable, "CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
+                .filter(|days| *days > 0)
+                .map(TimeDelta::days),
             log: variable("CLAIMCHECK_LOG")?,
             limits: Limits::read(variable)?,
             ..defaults
@@ -271,6 +281,7 @@ mod tests {
         assert_eq!(config.database_url, "sqlite:claimcheck.db");
         assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
         assert_eq!(config.reveal_days, 30);
+        assert_eq!(config.retention, Some(TimeDelta::days(30)));
         assert_eq!(config.key_file(), Ok(PathBuf::from("claimcheck.db.keys")));
         let limits = config.limits;
         assert_eq!((limits.depth, limits.complexity, limits.aliases, limits.page), (16, 20_000, 30, 100));

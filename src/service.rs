@@ -98,9 +98,9 @@ impl Service {
         let key_file = config.key_file()?;
         let db = open_database(&config).await?;
         db.open_keys(&key_file).await?;
-        let feed = Feed::open(db.clone()).await?;
+        let feed = Feed::open(db.clone(), config.retention).await?;
         let directory = Directory::new(db.clone());
-        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), &graph_limits(&config.limits));
+        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), graph_limits(&config.limits));
         Ok(Self { listen: config.listen, limits: config.limits, db, feed, graph, directory, listener: None })
     }
 
@@ -197,8 +197,8 @@ impl Service {
 }
 
 fn graph_limits(limits: &Limits) -> graphql::Limits {
-    let Limits { depth, complexity, aliases, .. } = *limits;
-    graphql::Limits { depth, complexity, aliases, ..graphql::Limits::default() }
+    let Limits { depth, complexity, aliases, errors, .. } = *limits;
+    graphql::Limits { depth, complexity, aliases, errors, ..graphql::Limits::default() }
 }
 
 fn readiness(db: &Db, feed: &Feed) -> Readiness {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The principal of a request, as authentication found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor {
     pub role: Role,
     /// As the journal names it: `key:<key id>`, `user:<subject>` or `system:<task>`.
@@ -48,6 +48,22 @@ impl Actor {
             expires_at: None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request_id: None,
+        }
+    }
+
+    /// The caller as far as it matters for what may be read: two actors of one audience are shown the same.
+    #[must_use]
+    pub fn audience(&self) -> Self {
+        // Whoever does not see the names of others may see its own.
+        let sees_names = matches!(self.scope, Scope::All | Scope::Partner { .. });
+        Self {
+            name: if sees_names { String::new() } else { self.name.clone() },
+            key: None,
+            partner: None,
+            expires_at: None,
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            request_id: None,
+            ..self.clone()
         }
     }
 

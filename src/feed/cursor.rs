@@ -72,11 +72,10 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(keyring.encrypt_block(block))
     }
 
-    /// Reads a cursor of the database that `oldest` belongs to.
+    /// Reads a cursor of the database that `start` belongs to; none where it is of another one.
     ///
-    /// Invalid: not what [`seal`](Self::seal) writes. Expired: of another database, or before `oldest`. That the event at its position is
-    /// still the one it was made for remains to be seen.
-    pub fn open(text: &str, keyring: &Keyring, oldest: Self) -> Result<Self, CursorError> {
+    /// Invalid: not what [`seal`](Self::seal) writes. That the event at its position is still the one it was made for remains to be seen.
+    pub fn open(text: &str, keyring: &Keyring, start: Self) -> Result<Option<Self>, CursorError> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Invalid)?;
         let block = <[u8; 16]>::try_from(bytes).map_err(|_| CursorError::Invalid)?;
         let block = u128::from_be_bytes(keyring.decrypt_block(block));
@@ -86,12 +85,8 @@ impl Cursor {
             position: i64::try_from((block >> 32) & u128::from(u64::MAX)).unwrap_or(-1),
             mark: u32::try_from(block & u128::from(u32::MAX)).unwrap_or_default(),
         };
-        let served = cursor.epoch == oldest.epoch && cursor.position >= oldest.position;
-        if served && (cursor.position > 0 || cursor.mark == 0) {
-            Ok(cursor)
-        } else {
-            Err(CursorError::Expired { oldest: oldest.seal(keyring) })
-        }
+        let ours = cursor.epoch == start.epoch && (cursor.position > 0 || cursor == start);
+        Ok(ours.then_some(cursor))
     }
 }
 
@@ -132,14 +127,14 @@ mod tests {
     async fn what_was_sealed_opens() {
         let (_directory, db) = keys().await;
         let keyring = db.keyring().unwrap();
-        let oldest = Cursor::start(EPOCH);
-        for cursor in [oldest, oldest.at(1, EVENT), Cursor::of(EPOCH, i64::MAX, EVENT)] {
+        let start = Cursor::start(EPOCH);
+        for cursor in [start, start.at(1, EVENT), Cursor::of(EPOCH, i64::MAX, EVENT)] {
             let text = cursor.seal(keyring);
             assert_eq!(text.len(), 22);
-            assert_eq!(Cursor::open(&text, keyring, oldest), Ok(cursor));
+            assert_eq!(Cursor::open(&text, keyring, start), Ok(Some(cursor)));
         }
-        assert!(oldest.at(1, EVENT).marks(EVENT));
-        assert!(!oldest.at(1, EventId(Uuid::from_u128(0x1234_5679))).marks(EVENT));
+        assert!(start.at(1, EVENT).marks(EVENT));
+        assert!(!start.at(1, EventId(Uuid::from_u128(0x1234_5679))).marks(EVENT));
     }
 
     #[tokio::test]
@@ -161,22 +156,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cursor_from_elsewhere_or_from_too_long_ago_has_expired() {
+    async fn a_cursor_from_elsewhere_is_none_of_ours() {
         let (_directory, db) = keys().await;
         let keyring = db.keyring().unwrap();
-        let oldest = Cursor::of(EPOCH, 100, EVENT);
-        let expired = Err(CursorError::Expired { oldest: oldest.seal(keyring) });
-        for cursor in [oldest.at(99, EVENT), Cursor::start(EPOCH), Cursor::of(EPOCH + 1, 200, EVENT)] {
-            assert_eq!(Cursor::open(&cursor.seal(keyring), keyring, oldest), expired, "{cursor:?}");
+        let start = Cursor::start(EPOCH);
+        let invented = Cursor { mark: 1, ..start };
+        for cursor in [Cursor::start(EPOCH + 1), Cursor::of(EPOCH + 1, 200, EVENT), invented] {
+            assert_eq!(Cursor::open(&cursor.seal(keyring), keyring, start), Ok(None), "{cursor:?}");
         }
-        let invented = Cursor { mark: 1, ..Cursor::start(EPOCH) };
-        assert!(matches!(
-            Cursor::open(&invented.seal(keyring), keyring, Cursor::start(EPOCH)),
-            Err(CursorError::Expired { .. })
-        ));
-        assert!(matches!(
-            Cursor::open("AAAAAAAAAAAAAAAAAAAAAA", keyring, Cursor::start(EPOCH)),
-            Err(CursorError::Expired { .. })
-        ));
+        assert_eq!(Cursor::open("AAAAAAAAAAAAAAAAAAAAAA", keyring, start), Ok(None));
     }
 }

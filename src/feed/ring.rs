@@ -39,6 +39,11 @@ impl Ring {
         Some(self.entries.iter().skip(skipped).take(limit).cloned().collect())
     }
 
+    /// The entry at `position`, if it is held.
+    pub fn at(&self, position: i64) -> Option<Arc<Entry>> {
+        self.entries.get(usize::try_from(position - self.start - 1).ok()?).cloned()
+    }
+
     /// The position of the newest entry.
     fn end(&self) -> i64 {
         self.start + i64::try_from(self.entries.len()).unwrap_or(i64::MAX)
@@ -70,6 +75,8 @@ mod tests {
         assert_eq!(after(&ring, 13, 9), Some(vec![]));
         assert_eq!(after(&ring, 20, 9), Some(vec![]));
         assert_eq!(after(&ring, 9, 9), None);
+        assert_eq!(ring.at(10).is_none(), ring.at(14).is_none());
+        assert!((11..=13).all(|position| ring.at(position).is_some_and(|entry| entry.position == position)));
     }
 
     #[test]

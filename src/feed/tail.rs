@@ -1,10 +1,10 @@
 //! The tail: one reader of the journal a node.
 //!
-//! It reads what follows the head it knows, keeps it in the ring and moves the head on; everybody else waits for that head. It looks when
-//! this process has committed or numbered something, when another node notifies, and now and then by itself. While the database is away
-//! it keeps trying; it ends with the service only.
+//! It reads what follows the head it knows and hands it to the feed, on which everybody else waits. It looks when this process has
+//! committed or numbered something, when another node notifies, and now and then by itself. While the database is away it keeps trying; it
+//! ends with the service only.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sea_orm::DbBackend;
 use tokio::{
@@ -82,9 +82,7 @@ impl Tail {
             let complete = entries.len() < BATCH as usize;
             if let Some(last) = entries.last() {
                 let head = head.at(last.position, last.event.id);
-                self.feed.keep(entries.into_iter().map(Arc::new));
-                // After the ring, so that whoever sees the head finds what leads up to it.
-                inner.head.send_replace(head);
+                self.feed.advance(entries, head);
             }
             if complete {
                 inner.current.send_replace(Instant::now());

@@ -4,7 +4,9 @@
 //! request (who asks, its loaders, the head of the feed) is in its [`Session`]. No extension is registered, for any of them puts every field
 //! on a slower path. Transports, credentials and limits on the text of a document are the business of `http`.
 
+pub mod answer;
 pub mod argument;
+pub mod delivery;
 pub mod enums;
 pub mod error;
 pub mod list;
@@ -24,6 +26,8 @@ use async_graphql::{Request, Response, SDLExportOptions, Schema as Executable, S
 use futures_util::{StreamExt, stream::BoxStream};
 
 use self::{
+    answer::Answer,
+    delivery::{Delivery, Frames, Groups},
     loader::Turns,
     mutation::Mutation,
     query::Query,
@@ -50,11 +54,13 @@ pub struct Limits {
     pub recursion: usize,
     /// Directives on one field.
     pub directives: usize,
+    /// Errors of one answer.
+    pub errors: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 16, complexity: 20_000, aliases: 30, recursion: 32, directives: 5 }
+        Self { depth: 16, complexity: 20_000, aliases: 30, recursion: 32, directives: 5, errors: 10 }
     }
 }
 
@@ -68,10 +74,12 @@ struct Inner {
     schema: Schema,
     db: Db,
     feed: Feed,
+    limits: Limits,
+    groups: Groups,
 }
 
 impl Graph {
-    pub fn new(db: Db, feed: Feed, directory: Directory, limits: &Limits) -> Self {
+    pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits) -> Self {
         let schema = build()
             .data(directory)
             .limit_depth(limits.depth)
@@ -80,7 +88,7 @@ impl Graph {
             .limit_recursive_depth(limits.recursion)
             .limit_directives(limits.directives)
             .finish();
-        Self(Arc::new(Inner { schema, db, feed }))
+        Self(Arc::new(Inner { schema, db, feed, limits, groups: Groups::default() }))
     }
 
     /// Runs a query or a mutation of `actor`.
@@ -90,11 +98,32 @@ impl Graph {
         turns.finish(self.0.schema.execute(request)).await.unwrap_or_default()
     }
 
-    /// Runs any operation of `actor`; a subscription answers for as long as it is polled.
-    pub fn subscribe(&self, actor: Arc<Actor>, request: Request) -> BoxStream<'static, Response> {
+    /// Begins a subscription of `actor`, after the cursor `resume` where one is given, whatever the request says; or says why it cannot.
+    pub async fn subscribe(&self, actor: &Actor, request: Request, resume: Option<String>) -> Result<Delivery, Answer> {
+        Delivery::begin(self, actor, request, resume).await
+    }
+
+    /// Runs a subscription in the name of an audience. What is in it is taken from its [`delivery::Seat`].
+    fn run(&self, audience: Arc<Actor>, request: Request) -> BoxStream<'static, Response> {
         let turns = Turns::default();
-        let request = self.prepared(actor, request, &turns);
+        let request = self.prepared(audience, request, &turns);
         turns.drive(self.0.schema.execute_stream(request)).boxed()
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    fn groups(&self) -> &Groups {
+        &self.0.groups
+    }
+
+    fn frames(&self) -> &Frames {
+        &self.0.groups.frames
     }
 
     /// The schema as text.

@@ -1,8 +1,8 @@
 //! Subscriptions: what the feed tells, as the graph shows it.
 //!
-//! Event streams hand on each event once; live objects read the present state anew after each change. Both start at the head that the
-//! session took before anything was read. What is linked to an event is read when it is delivered, by loaders that keep nothing. Whoever
-//! carries the answers may put a [`Progress`] into the request, and finds in it the place of the event that an answer is about.
+//! A resolver says what is listened for and, where that is for it to say, from where on; then it answers about what it is given, for all
+//! who asked the same (see [`delivery`](super::delivery)). Event streams answer about each event once; live objects read the present state
+//! anew. What is linked to an event is read when it is delivered, by loaders that keep nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +12,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::{
     argument,
+    delivery::{Item, Kind, Plan, Seat},
     error::Fault,
     list::event::EventFilter,
     scalars::Cursor,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     entity::kind::EventType,
-    feed::{Criteria, Filter, Progress},
+    feed::{Criteria, Filter},
     id::{EntitlementId, OrderId},
 };
 
@@ -51,7 +52,8 @@ impl Subscription {
         #[graphql(desc = "Which events. Changing it does not spoil a cursor: a place is the same under every filter.")]
         filter: Option<EventFilter>,
     ) -> Result<impl Stream<Item = Event> + use<>, Fault> {
-        follow(ctx, after, filter.unwrap_or_default().criteria()?).await
+        let _ = after;
+        follow(ctx, filter.unwrap_or_default().criteria()?).await
     }
 
     /// Redemptions of activation codes, in journal order: `CODE_REDEEMED` events, and `REDEMPTION_REJECTED` ones where you ask for them.
@@ -72,7 +74,8 @@ impl Subscription {
             types: Some(rejected.into_iter().chain([EventType::CodeRedeemed]).collect()),
             ..Criteria::default()
         };
-        follow(ctx, after, criteria).await
+        let _ = after;
+        follow(ctx, criteria).await
     }
 
     /// The order as it is now, and again after every change to it or to anything below it. Changes that come in a burst may arrive as the
@@ -83,9 +86,12 @@ impl Subscription {
         #[graphql(desc = "The order's id.")] id: ID,
     ) -> Result<impl Stream<Item = Result<Order, Fault>> + use<>, Fault> {
         let id: OrderId = argument::id(&id, "id")?;
-        let read = move |session: Session| async move { session.need(id, "order").await };
-        let first = read(fresh(Session::of(ctx))).await?;
-        Ok(live(ctx, Filter::order(Session::of(ctx).scope(), id), first, read))
+        let (seat, session) = (Seat::of(ctx), Session::of(ctx));
+        if !seat.is_taken() {
+            session.need::<_, Order>(id, "order").await?;
+            seat.take(Plan { filter: Filter::order(session.scope(), id), kind: Kind::State });
+        }
+        Ok(live(ctx, move |session| async move { session.need(id, "order").await }))
     }
 
     /// The entitlement as it is now, and again after every change to it, its codes, reservations, assignments and exceptions. Changes that
@@ -97,11 +103,13 @@ impl Subscription {
         #[graphql(desc = "The entitlement's id.")] id: ID,
     ) -> Result<impl Stream<Item = Result<Entitlement, Fault>> + use<>, Fault> {
         let id: EntitlementId = argument::id(&id, "id")?;
-        let session = Session::of(ctx);
-        let unit = session.load(id).await?.ok_or(Fault::NotFound("entitlement"))?;
-        let filter = Filter::entitlement(session.scope(), id, unit.order_id);
-        let read = move |session: Session| async move { session.need(id, "entitlement").await };
-        Ok(live(ctx, filter, Entitlement::from(unit), read))
+        let (seat, session) = (Seat::of(ctx), Session::of(ctx));
+        if !seat.is_taken() {
+            let unit = session.load(id).await?.ok_or(Fault::NotFound("entitlement"))?;
+            let filter = Filter::entitlement(session.scope(), id, unit.order_id);
+            seat.take(Plan { filter, kind: Kind::State });
+        }
+        Ok(live(ctx, move |session| async move { session.need(id, "entitlement").await }))
     }
 
     /// The statistics of what you sell as they are now, and again after every change. Changes that come in a burst may arrive as the newest
@@ -114,50 +122,41 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<Statistics, Fault>> + use<>, Fault> {
         let channel = argument::optional(channel_id.as_ref(), "channelId")?;
         let product = argument::optional(product_id.as_ref(), "productId")?;
-        let read = move |session: Session| async move {
+        let (seat, session) = (Seat::of(ctx), Session::of(ctx));
+        if !seat.is_taken() {
+            seat.take(Plan { filter: Filter::statistics(session.scope(), channel, product), kind: Kind::State });
+        }
+        Ok(live(ctx, move |session: Session| async move {
             session.reader().tallies(channel, product).await.map(Statistics::from)
-        };
-        let first = read(fresh(Session::of(ctx))).await?;
-        Ok(live(ctx, Filter::statistics(Session::of(ctx).scope(), channel, product), first, read))
+        }))
     }
 }
 
-async fn follow(
-    ctx: &Context<'_>,
-    after: Option<Cursor>,
-    criteria: Criteria,
-) -> Result<impl Stream<Item = Event> + use<>, Fault> {
-    let session = Session::of(ctx);
-    let filter = Filter::resolve(&session.db, session.scope(), criteria).await?;
-    let from = match after {
-        Some(cursor) => session.feed.resume(&cursor.0).await?,
-        None => session.head,
-    };
-    Ok(session.feed.events(from, filter, progress(ctx)).map(Event::from))
+/// The events that meet `criteria`. Where each listener begins is the business of whoever delivers to it.
+async fn follow(ctx: &Context<'_>, criteria: Criteria) -> Result<impl Stream<Item = Event> + use<>, Fault> {
+    let (seat, session) = (Seat::of(ctx), Session::of(ctx));
+    if !seat.is_taken() {
+        let filter = Filter::resolve(&session.db, session.scope(), criteria).await?;
+        seat.take(Plan { filter, kind: Kind::Events });
+    }
+    Ok(seat.items().filter_map(async |item| match item {
+        Item::Event(entry) => Some(Event::from(entry)),
+        Item::State => None,
+    }))
 }
 
-/// `first`, which was read after the session took its head, and what `read` finds after each change since.
-fn live<T, F, R>(
-    ctx: &Context<'_>,
-    filter: Filter,
-    first: T,
-    read: F,
-) -> impl Stream<Item = Result<T, Fault>> + use<T, F, R>
+/// What `read` finds, each time that it is asked for.
+fn live<T, F, R>(ctx: &Context<'_>, read: F) -> impl Stream<Item = Result<T, Fault>> + use<T, F, R>
 where
     T: Send,
     F: Fn(Session) -> R + Send,
     R: Future<Output = Result<T, Fault>> + Send,
 {
-    let session = Session::of(ctx);
-    let mut changes = Box::pin(session.feed.changes(session.head, filter, progress(ctx)));
-    let source = fresh(session);
+    let mut asked = Box::pin(Seat::of(ctx).items());
+    let source = fresh(Session::of(ctx));
     stream! {
-        let mut first = Some(first);
-        while changes.next().await.is_some() {
-            let state = match first.take() {
-                Some(state) => Ok(state),
-                None => present(&source, &read).await,
-            };
+        while asked.next().await.is_some() {
+            let state = present(&source, &read).await;
             let ended = matches!(state, Err(Fault::NotFound(_)));
             yield state;
             if ended {
@@ -183,8 +182,4 @@ async fn present<T, R: Future<Output = Result<T, Fault>>>(
 /// A session of the same caller for one delivery.
 fn fresh(session: &Session) -> Session {
     Session::new(Arc::clone(&session.actor), session.db.clone(), session.feed.clone(), session.turns.clone())
-}
-
-fn progress(ctx: &Context<'_>) -> Arc<Progress> {
-    ctx.data_opt::<Arc<Progress>>().cloned().unwrap_or_default()
 }

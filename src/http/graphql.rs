@@ -4,8 +4,8 @@
 //! method, a body too large or too slow, no credential, malformed members) has an honest status in either format; what
 //! the GraphQL layer refuses is a 4xx in `application/graphql-response+json` and a 200 in `application/json`, as its
 //! older clients expect. Every body is a GraphQL response whose errors have a code. The body is read under one total
-//! deadline, the operation runs under another. A GET that asks for an upgrade is handed to the socket. Subscriptions
-//! are not served here.
+//! deadline, the operation runs under another. A GET that asks for an upgrade is handed to the socket. A client that
+//! accepts a stream gets its subscriptions as one, and everything else where it accepts nothing but a stream.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -21,16 +21,22 @@ use tokio::time::timeout;
 
 use super::{
     Http, OperationName,
-    answer::{
-        Answer, BAD_USER_INPUT, FORBIDDEN, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, INTERNAL, LIMIT_EXCEEDED,
-        QUERY_TOO_COMPLEX, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE, refusal,
-    },
     auth::AuthError,
     client_address, guard,
-    negotiation::{self, Format},
-    parameter, request_id, socket,
+    negotiation::{self, Accepted, Format},
+    parameter, request_id, socket, stream,
 };
-use crate::{config::Limits, domain::Actor, graphql::Graph};
+use crate::{
+    config::Limits,
+    domain::Actor,
+    graphql::{
+        Graph,
+        answer::{
+            Answer, BAD_USER_INPUT, FORBIDDEN, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, INTERNAL,
+            LIMIT_EXCEEDED, QUERY_TOO_COMPLEX, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE, refusal,
+        },
+    },
+};
 
 /// A refusal that has a status of its own, whatever the format.
 struct Refusal {
@@ -58,21 +64,49 @@ pub async fn endpoint(State(http): State<Arc<Http>>, request: axum::extract::Req
             Err(rejection) => rejection.into_response(),
         };
     }
-    let Some(format) = negotiation::format(&parts.headers) else {
-        let message = "The answer is application/graphql-response+json or application/json; Accept allows neither.";
-        return refuse(Format::Json, Refusal::new(StatusCode::NOT_ACCEPTABLE, BAD_USER_INPUT, message));
-    };
-    match answer(&http, &parts, body).await {
-        Ok((answer, name)) => {
-            let mut response = render(format, &answer, status(format, &answer));
-            response.extensions_mut().insert(name);
-            response
-        }
-        Err(refusal) => refuse(format, refusal),
+    let Accepted { single, stream } = negotiation::accepted(&parts.headers);
+    // What is wrong with a request, an answer says in a form of its own.
+    let format = single.unwrap_or(Format::Json);
+    if single.is_none() && stream.is_none() {
+        let message = "The answer is application/graphql-response+json, application/json, text/event-stream or \
+                       multipart/mixed; Accept allows none of them.";
+        return refuse(format, Refusal::new(StatusCode::NOT_ACCEPTABLE, BAD_USER_INPUT, message));
     }
+    let Admitted { actor, request, kind } = match admit(&http, &parts, body).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(format, refusal),
+    };
+    let (answer, name) = match (kind, stream) {
+        (Ok(OperationType::Subscription), Some(streaming)) => {
+            return stream::subscription(&http, actor, request, streaming, &parts.headers).await;
+        }
+        (Ok(OperationType::Subscription), None) => {
+            let message = "Subscriptions are served over WebSocket at this address, by the graphql-transport-ws \
+                           protocol, and to clients that accept text/event-stream or multipart/mixed.";
+            return refuse(format, Refusal::new(StatusCode::BAD_REQUEST, BAD_USER_INPUT, message));
+        }
+        (Ok(OperationType::Query | OperationType::Mutation), _) => {
+            let name = OperationName(request.operation_name.clone());
+            (execute(&http.graph, actor, request, &http.limits).await, name)
+        }
+        (Err(error), _) => (Answer::refused(error), OperationName::default()),
+    };
+    let mut response = match (single, stream) {
+        (None, Some(streaming)) => stream::single(&answer, streaming),
+        _ => render(format, &answer, status(format, &answer)),
+    };
+    response.extensions_mut().insert(name);
+    response
 }
 
-async fn answer(http: &Http, parts: &Parts, body: Body) -> Result<(Answer, OperationName), Refusal> {
+/// A request that may be looked at, and what kind of operation its document asks for, if that can be told.
+struct Admitted {
+    actor: Arc<Actor>,
+    request: Request,
+    kind: Result<OperationType, ServerError>,
+}
+
+async fn admit(http: &Http, parts: &Parts, body: Body) -> Result<Admitted, Refusal> {
     let is_post = parts.method == Method::POST;
     if !is_post && parts.method != Method::GET && parts.method != Method::HEAD {
         let message = "GraphQL requests come by POST, queries also by GET.";
@@ -92,26 +126,12 @@ async fn answer(http: &Http, parts: &Parts, body: Body) -> Result<(Answer, Opera
         query_string(parts)
     };
     let mut request = parameters.map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error, header: None })?;
-    let kind = match guard::admit(&mut request, &http.limits) {
-        Ok(kind) => kind,
-        Err(error) => return Ok((Answer::refused(error), OperationName::default())),
-    };
-    let name = OperationName(request.operation_name.clone());
-    match kind {
-        OperationType::Subscription => {
-            let message =
-                "Subscriptions are served over WebSocket at this address, by the graphql-transport-ws protocol.";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, BAD_USER_INPUT, message));
-        }
-        OperationType::Mutation if !is_post => {
-            let message = "A mutation changes something and must come by POST.";
-            return Err(
-                Refusal::new(StatusCode::METHOD_NOT_ALLOWED, BAD_USER_INPUT, message).with(header::ALLOW, "POST")
-            );
-        }
-        OperationType::Query | OperationType::Mutation => {}
+    let kind = guard::admit(&mut request, &http.limits);
+    if !is_post && matches!(kind, Ok(OperationType::Mutation)) {
+        let message = "A mutation changes something and must come by POST.";
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, BAD_USER_INPUT, message).with(header::ALLOW, "POST"));
     }
-    Ok((execute(&http.graph, actor, request, &http.limits).await, name))
+    Ok(Admitted { actor, request, kind })
 }
 
 /// Runs a query or a mutation under the deadline; a panic in it is an answer like another.

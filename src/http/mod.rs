@@ -1,12 +1,11 @@
 //! HTTP: the router, and what every request has in common.
 //!
-//! `/graphql` takes GraphQL over HTTP and, by upgrade, over WebSocket; `/schema.graphql` is the schema as text;
+//! `/graphql` takes GraphQL over HTTP, its subscriptions as streams, and by upgrade GraphQL over WebSocket; `/schema.graphql` is the schema as text;
 //! `/graphiql` a page to try it on; `/livez` and `/readyz` are for whoever runs the service. Each request has an id,
 //! which the client may give, which the answer repeats and which the log carries; each leaves one line in the log, with
 //! no body, no credential and no query string in it. Reading a document, running it and wording its errors is the
 //! modules' business; deciding anything about the domain is nobody's here.
 
-mod answer;
 pub mod auth;
 mod graphql;
 mod guard;
@@ -14,6 +13,8 @@ pub mod health;
 mod negotiation;
 mod parameter;
 mod socket;
+mod stream;
+mod watch;
 
 use std::{
     hash::{BuildHasher, RandomState},

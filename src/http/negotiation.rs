@@ -2,18 +2,36 @@
 //!
 //! Out: what `Accept` asks for, by quality and specificity (RFC 9110). Where the client leaves it open,
 //! `application/json` is the answer that every client understands; `application/graphql-response+json` is preferred
-//! where it is named. In: JSON in UTF-8 and nothing else; the content types that a browser sends across sites without
-//! asking first are thereby refused.
+//! where it is named, and streams are made only where one is. In: JSON in UTF-8 and nothing else; the content types
+//! that a browser sends across sites without asking first are thereby refused.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// The form of an answer. Streams of answers join here: this is the one place where `Accept` decides.
+/// The form of a single answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `application/graphql-response+json`: the status tells what became of the request.
     GraphQl,
     /// `application/json`: whatever the GraphQL layer has answered is a 200.
     Json,
+}
+
+/// The form of a stream of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streaming {
+    /// `text/event-stream`: GraphQL over server-sent events, a connection an operation.
+    Events,
+    /// `multipart/mixed`: the multipart subscription protocol of Apollo's clients.
+    Multipart,
+}
+
+/// What a client accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The form of an answer that comes alone.
+    pub single: Option<Format>,
+    /// The form of several, where the client named one.
+    pub stream: Option<Streaming>,
 }
 
 impl Format {
@@ -24,14 +42,12 @@ impl Format {
             Self::Json => "application/json; charset=utf-8",
         })
     }
-
-    const fn subtype(self) -> &'static str {
-        match self {
-            Self::GraphQl => "graphql-response+json",
-            Self::Json => "json",
-        }
-    }
 }
+
+const GRAPHQL: [&str; 2] = ["application", "graphql-response+json"];
+const JSON: [&str; 2] = ["application", "json"];
+const EVENTS: [&str; 2] = ["text", "event-stream"];
+const MULTIPART: [&str; 2] = ["multipart", "mixed"];
 
 /// How well a media type is asked for: its quality in thousandths, by the most specific range that covers it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -40,45 +56,42 @@ struct Wish {
     quality: u16,
 }
 
-/// The format to answer in; none where the client accepts neither.
-pub fn format(headers: &HeaderMap) -> Option<Format> {
+/// What the client accepts; nothing at all where its `Accept` allows no form there is.
+pub fn accepted(headers: &HeaderMap) -> Accepted {
     let mut accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     if accepts.peek().is_none() {
-        return Some(Format::Json);
+        return Accepted { single: Some(Format::Json), stream: None };
     }
-    let (mut graphql, mut json) = (Wish::default(), Wish::default());
-    for range in accepts.flat_map(|value| value.split(',')) {
-        graphql = graphql.max_specific(wish(range, Format::GraphQl));
-        json = json.max_specific(wish(range, Format::Json));
-    }
+    let ranges: Vec<_> = accepts.flat_map(|value| value.split(',')).collect();
+    let wish = |form| ranges.iter().filter_map(|range| wish(range, form)).max().unwrap_or_default();
+    let named = |form| Some(wish(form)).filter(|wish| wish.specificity == EXACT && wish.quality > 0);
+    let stream = match (named(EVENTS), named(MULTIPART)) {
+        (Some(events), Some(multipart)) if multipart.quality > events.quality => Some(Streaming::Multipart),
+        (Some(_), _) => Some(Streaming::Events),
+        (None, multipart) => multipart.map(|_| Streaming::Multipart),
+    };
+    Accepted { single: single(wish(GRAPHQL), wish(JSON)), stream }
+}
+
+fn single(graphql: Wish, json: Wish) -> Option<Format> {
     match (graphql.quality, json.quality) {
         (0, 0) => None,
-        (graphql, json) if graphql > json => Some(Format::GraphQl),
-        (graphql_quality, json_quality) if graphql_quality == json_quality && graphql.specificity == EXACT => {
-            Some(Format::GraphQl)
-        }
+        (first, second) if first > second => Some(Format::GraphQl),
+        (first, second) if first == second && graphql.specificity == EXACT => Some(Format::GraphQl),
         _ => Some(Format::Json),
     }
 }
 
 const EXACT: u8 = 3;
 
-impl Wish {
-    fn max_specific(self, other: Option<Self>) -> Self {
-        other.map_or(self, |other| self.max(other))
-    }
-}
-
-/// What one range of `Accept` says about a format, if it covers it.
-fn wish(range: &str, format: Format) -> Option<Wish> {
+/// What one range of `Accept` says about a form, if it covers it.
+fn wish(range: &str, [kind, subtype]: [&str; 2]) -> Option<Wish> {
     let mut parts = range.split(';').map(str::trim);
-    let (kind, subtype) = parts.next()?.split_once('/')?;
-    let specificity = match (kind.trim(), subtype.trim()) {
+    let (asked, asked_subtype) = parts.next()?.split_once('/')?;
+    let specificity = match (asked.trim(), asked_subtype.trim()) {
         ("*", "*") => 1,
-        (kind, "*") if kind.eq_ignore_ascii_case("application") => 2,
-        (kind, subtype)
-            if kind.eq_ignore_ascii_case("application") && subtype.eq_ignore_ascii_case(format.subtype()) =>
-        {
+        (asked, "*") if asked.eq_ignore_ascii_case(kind) => 2,
+        (asked, asked_subtype) if asked.eq_ignore_ascii_case(kind) && asked_subtype.eq_ignore_ascii_case(subtype) => {
             EXACT
         }
         _ => return None,
@@ -124,13 +137,13 @@ fn is_utf8(charset: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn accepting(accept: &str) -> Option<Format> {
-        format(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]))
+    fn accepting(accept: &str) -> Accepted {
+        accepted(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]))
     }
 
     #[test]
     fn the_response_type_is_preferred_where_it_is_named() {
-        assert_eq!(format(&HeaderMap::new()), Some(Format::Json));
+        assert_eq!(accepted(&HeaderMap::new()).single, Some(Format::Json));
         for (accept, expected) in [
             ("application/graphql-response+json", Some(Format::GraphQl)),
             ("application/graphql-response+json, application/json", Some(Format::GraphQl)),
@@ -152,7 +165,27 @@ mod tests {
             ("text/csv", None),
             ("", None),
         ] {
-            assert_eq!(accepting(accept), expected, "{accept}");
+            assert_eq!(accepting(accept).single, expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_made_where_one_is_named() {
+        for (accept, single, stream) in [
+            ("text/event-stream", None, Some(Streaming::Events)),
+            ("*/*", Some(Format::Json), None),
+            ("text/*", None, None),
+            ("text/event-stream;q=0", None, None),
+            ("application/json, text/event-stream", Some(Format::Json), Some(Streaming::Events)),
+            (
+                "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\", application/json",
+                Some(Format::Json),
+                Some(Streaming::Multipart),
+            ),
+            ("multipart/mixed, text/event-stream", None, Some(Streaming::Events)),
+            ("multipart/mixed, text/event-stream;q=0.5", None, Some(Streaming::Multipart)),
+        ] {
+            assert_eq!(accepting(accept), Accepted { single, stream }, "{accept}");
         }
     }
 

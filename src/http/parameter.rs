@@ -6,7 +6,7 @@
 
 use async_graphql::{Name, Request, ServerError, Value, Variables, indexmap::IndexMap};
 
-use super::answer::{BAD_USER_INPUT, refusal};
+use crate::graphql::answer::{BAD_USER_INPUT, refusal};
 
 /// A JSON object.
 pub type Object = IndexMap<Name, Value>;

@@ -3,17 +3,18 @@
 //! Nodes here are a database, a feed and its loops, without the service around them, so that writers can be made to overlap as no client
 //! could. What a client sees of it is tested at the end, through a socket.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
+use chrono::{DateTime, TimeDelta};
 use claimcheck::{
     clock::Clock,
     entity::{kind::EventType, scope::Scope},
-    feed::{Criteria, Cursor, CursorError, Feed, Filter, Progress},
+    feed::{Criteria, Cursor, CursorError, Feed, Filter, Listener},
     id::{EventId, Ids},
     store::{Db, Error, Settings, journal},
     task::sequence::Sequencer,
 };
-use futures_util::{Stream, StreamExt as _, future::join_all};
+use futures_util::{FutureExt as _, future::join_all};
 use sea_orm::{ConnectionTrait as _, DbErr, Statement, TransactionTrait as _};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub fn tests() -> Vec<Test> {
         overlapping_transactions_leave_no_gap,
         a_reader_far_behind_gets_everything,
         a_change_after_many_events_fires_once,
+        what_nobody_asks_about_moves_a_place_on,
+        what_is_missed_for_longer_than_it_is_kept_has_expired,
         a_node_reads_what_it_has_written,
         a_cursor_of_another_past_has_expired,
         a_client_resumes_where_it_stopped,
@@ -43,11 +46,15 @@ struct Node {
 
 impl Node {
     async fn start(database: &Database) -> Self {
-        let db = Db::open(database.url(), 8, Clock::default(), Ids::default(), Settings::default()).await;
+        Self::at(database, Clock::default(), None).await
+    }
+
+    async fn at(database: &Database, clock: Clock, retention: Option<TimeDelta>) -> Self {
+        let db = Db::open(database.url(), 8, clock, Ids::default(), Settings::default()).await;
         let db = db.unwrap_or_else(|error| panic!("the database opens: {error}"));
         let keys = db.open_keys(&database.directory().join("claimcheck.keys")).await;
         keys.unwrap_or_else(|error| panic!("the keys open: {error}"));
-        let feed = Feed::open(db.clone()).await.expect("the feed opens");
+        let feed = Feed::open(db.clone(), retention).await.expect("the feed opens");
         let stop = CancellationToken::new();
         tokio::spawn(feed.tail().run(stop.clone()));
         tokio::spawn(Sequencer::new(db.clone(), feed.sequenced()).run(stop.clone()));
@@ -80,17 +87,22 @@ impl Node {
         written.await.expect_err("no commit");
     }
 
-    async fn everything(&self) -> Filter {
-        Filter::resolve(&self.db, &Scope::All, Criteria::default()).await.expect("a filter")
+    /// Listens to everything after `from`.
+    async fn listen(&self, from: Cursor) -> Listener {
+        let everything = Filter::resolve(&self.db, &Scope::All, Criteria::default()).await.expect("a filter");
+        self.feed.listen(self.feed.ask(everything), from)
     }
 
     /// The labels and positions of the next `count` events after `from`, and the cursor after them, as a client would hold it.
     async fn read(&self, from: Cursor, count: usize) -> (Vec<(i64, String)>, String) {
-        let events = self.feed.events(from, self.everything().await, Arc::new(Progress::default()));
-        let entries: Vec<_> = within("the events", events.take(count).collect()).await;
-        let last = entries.last().expect("an event");
-        let cursor = self.feed.cursor(last.position, last.event.id);
-        (entries.iter().map(|entry| (entry.position, entry.event.reason.clone().unwrap_or_default())).collect(), cursor)
+        let mut listener = self.listen(from).await;
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            let entry = within("the events", listener.next()).await;
+            seen.push((entry.position, entry.event.reason.clone().unwrap_or_default()));
+            listener.pass();
+        }
+        (seen, self.feed.seal(listener.place()))
     }
 }
 
@@ -188,7 +200,7 @@ async fn a_reader_far_behind_gets_everything(database: Database) {
     const EACH: usize = 100;
     let node = Node::start(&database).await;
     let start = node.feed.head();
-    let mut slow = pin!(node.feed.events(start, node.everything().await, Arc::new(Progress::default())));
+    let mut slow = node.listen(start).await;
     // More than a node keeps in memory, while the slow one takes one event for every hundred.
     let mut taken = Vec::new();
     for batch in 0..BATCHES {
@@ -204,23 +216,63 @@ async fn a_reader_far_behind_gets_everything(database: Database) {
     assert!(taken.iter().eq(all.iter().map(|(position, _)| position)));
 }
 
-async fn next(events: &mut (impl Stream<Item = Arc<journal::Entry>> + Unpin)) -> i64 {
-    within("the next event", events.next()).await.expect("no end").position
+async fn next(listener: &mut Listener) -> i64 {
+    let position = within("the next event", listener.next()).await.position;
+    listener.pass();
+    position
 }
 
 async fn a_change_after_many_events_fires_once(database: Database) {
     let node = Node::start(&database).await;
-    let progress = Arc::new(Progress::default());
     let start = node.feed.head();
-    let mut changes = pin!(node.feed.changes(start, node.everything().await, progress.clone()));
-    within("the present state", changes.next()).await;
-    assert_eq!(progress.get(), Some(start));
+    let mut listener = node.listen(start).await;
+    assert_eq!(listener.place(), start);
     for number in 0..50 {
         node.append([number.to_string()]).await;
     }
     node.read(start, 50).await;
-    within("the change", changes.next()).await;
-    assert_eq!(progress.get(), Some(node.feed.head()), "one look at the present is enough for all of them");
+    let place = within("the change", listener.changed()).await;
+    assert_eq!(listener.place(), start, "it is to be had yet");
+    listener.pass_to(place);
+    assert_eq!(place, node.feed.head(), "one look at the present is enough for all of them");
+    assert!(listener.changed().now_or_never().is_none());
+}
+
+async fn what_nobody_asks_about_moves_a_place_on(database: Database) {
+    let node = Node::start(&database).await;
+    let criteria = Criteria { types: Some(vec![EventType::ChannelCreated]), ..Criteria::default() };
+    let filter = Filter::resolve(&node.db, &Scope::All, criteria).await.expect("a filter");
+    let start = node.feed.head();
+    let mut listener = node.feed.listen(node.feed.ask(filter), start);
+    node.append((0..300).map(|number| number.to_string())).await;
+    node.read(start, 300).await;
+    assert!(listener.next().now_or_never().is_none());
+    assert_eq!(listener.place(), node.feed.head(), "it need not be looked at again");
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+async fn what_is_missed_for_longer_than_it_is_kept_has_expired(database: Database) {
+    let clock = Clock::fixed(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
+    let node = Node::at(&database, clock.clone(), Some(TimeDelta::days(30))).await;
+    let start = node.feed.seal(node.feed.head());
+    let from = node.feed.head();
+    for day in 0..4 {
+        node.append([day.to_string()]).await;
+        clock.advance(10 * DAY);
+    }
+    // The first event is forty days old, the second thirty, and it is the first that is too old to have been missed.
+    let (seen, last) = node.read(from, 4).await;
+    let Err(CursorError::Expired { oldest }) = node.feed.resume(&start).await else { panic!("resumed too late") };
+    let oldest = node.feed.resume(&oldest).await.expect("the oldest one can be resumed from");
+    let (rest, _) = node.read(oldest, 3).await;
+    assert!(rest.iter().eq(seen.iter().skip(1)));
+    clock.advance(1_000 * DAY);
+    assert_eq!(
+        node.feed.resume(&last).await.map(Cursor::position),
+        Ok(rest.last().expect("an event").0),
+        "nothing was missed since"
+    );
 }
 
 async fn a_node_reads_what_it_has_written(database: Database) {

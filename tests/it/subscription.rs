@@ -2,6 +2,8 @@
 
 mod live;
 mod redemption;
+mod shared;
+mod stream;
 
 use serde_json::{Value, json};
 
@@ -29,6 +31,8 @@ pub fn tests() -> Vec<Test> {
         ],
         live::tests(),
         redemption::tests(),
+        shared::tests(),
+        stream::tests(),
     ]
     .into_iter()
     .flatten()

@@ -19,15 +19,15 @@ use async_graphql::{
         self,
         types::{
             DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationDefinition, OperationType,
-            Selection, SelectionSet,
+            Selection, SelectionSet, TypeCondition,
         },
     },
 };
 
-use super::answer::{
+use crate::config::Limits;
+use crate::graphql::answer::{
     BAD_USER_INPUT, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, QUERY_TOO_COMPLEX, refusal, refusal_at,
 };
-use crate::config::Limits;
 
 /// How deep brackets of all kinds may nest, and selections with their fragments expanded. Far above what the depth
 /// limit lets through, far below what a thread's stack holds.
@@ -48,6 +48,9 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<OperationType, Se
         show_directives(&mut document);
     }
     let kind = select(&document, request.operation_name.as_deref())?;
+    if kind == OperationType::Subscription {
+        lift_roots(&mut document);
+    }
     request.set_parsed_query(document);
     Ok(kind)
 }
@@ -244,6 +247,44 @@ fn show_directives_in(set: &mut SelectionSet) {
     }
 }
 
+/// The executor looks for a subscription's field in the operation itself, not in a fragment there: what fragments hold is put in their place.
+fn lift_roots(document: &mut ExecutableDocument) {
+    let mut lifted = HashSet::new();
+    let operations: Vec<_> = match &mut document.operations {
+        DocumentOperations::Single(operation) => vec![operation],
+        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
+    };
+    for operation in operations.into_iter().filter(|operation| operation.node.ty == OperationType::Subscription) {
+        let set = &mut operation.node.selection_set.node;
+        while let [selection] = set.items.as_slice() {
+            let is_root = |condition: &TypeCondition| condition.on.node == "Subscription";
+            let inner = match &selection.node {
+                Selection::InlineFragment(inline)
+                    if inline.node.directives.is_empty()
+                        && inline.node.type_condition.as_ref().is_none_or(|condition| is_root(&condition.node)) =>
+                {
+                    &inline.node.selection_set
+                }
+                Selection::FragmentSpread(spread) if spread.node.directives.is_empty() => {
+                    let name = &spread.node.fragment_name.node;
+                    match document.fragments.get(name) {
+                        Some(fragment) if is_root(&fragment.node.type_condition.node) => {
+                            lifted.insert(name.clone());
+                            &fragment.node.selection_set
+                        }
+                        _ => break,
+                    }
+                }
+                Selection::Field(_) | Selection::InlineFragment(_) | Selection::FragmentSpread(_) => break,
+            };
+            let inner = inner.node.clone();
+            *set = inner;
+        }
+    }
+    // Nothing else can spread them: no type leads to the subscriptions.
+    document.fragments.retain(|name, _| !lifted.contains(name));
+}
+
 fn select(document: &ExecutableDocument, name: Option<&str>) -> Result<OperationType, ServerError> {
     let operation = match (&document.operations, name) {
         (DocumentOperations::Single(operation), None) => Some(operation),
@@ -272,7 +313,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::http::answer::code;
+    use crate::graphql::answer::code;
 
     fn verdict(query: &str) -> Result<OperationType, (String, String)> {
         verdict_named(query, None)

@@ -10,7 +10,6 @@
 
 mod operation;
 mod protocol;
-mod watch;
 
 use std::{net::IpAddr, ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -30,15 +29,17 @@ use tokio::{
 use self::{
     operation::{Frame, Operation, Operations},
     protocol::{ClientMessage, Close, Label, SUBPROTOCOL},
-    watch::{Event, Watch},
 };
 use super::{
     Http,
-    answer::{Answer, LIMIT_EXCEEDED, refusal},
     auth::AuthError,
     client_address, graphql, request_id,
+    watch::{Event, Watch},
 };
-use crate::domain::Actor;
+use crate::{
+    domain::Actor,
+    graphql::answer::{Answer, LIMIT_EXCEEDED, refusal},
+};
 
 /// How long running queries and mutations may take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -288,16 +289,8 @@ impl Connection {
                 watch.silent += 1;
                 self.send(Message::Ping(Bytes::new())).await
             }
-            Event::Renewed(Ok(Some(actor))) if watch::same_rights(&actor, &watch.actor) => {
-                watch.actor = actor;
-                Ok(())
-            }
-            Event::Renewed(Ok(Some(_))) => Err(Close::forbidden("The credential's rights have changed").into()),
-            Event::Renewed(Ok(None) | Err(AuthError::Unauthenticated(_))) => {
-                Err(Close::forbidden("The credential has ended").into())
-            }
-            // Where the credential cannot be asked about, nothing is known: the next tick asks again.
-            Event::Quiet | Event::Renewed(Err(AuthError::Unavailable)) => Ok(()),
+            Event::Ended(reason) => Err(Close::forbidden(reason).into()),
+            Event::Quiet => Ok(()),
         }
     }
 

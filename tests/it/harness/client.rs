@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use reqwest::{RequestBuilder, StatusCode, header::ACCEPT};
 use serde_json::{Value, json};
 
-use super::{Socket, Subscription};
+use super::{Socket, Stream, Subscription};
 
 /// Somebody who speaks to one node.
 #[derive(Clone)]
@@ -62,6 +62,12 @@ impl Client {
     /// counts, subscribe after [`feed_cursor`](Self::feed_cursor).
     pub async fn subscribe(&self, document: &str, variables: Value) -> Subscription {
         Subscription::start(self.socket().await, document, variables).await
+    }
+
+    /// Starts an operation as a response of its own, in the form that `accept` names.
+    pub async fn stream(&self, accept: &str, document: &str, variables: Value) -> Stream {
+        let request = self.post("/graphql").header(ACCEPT, accept);
+        Stream::open(request.json(&json!({"query": document, "variables": variables}))).await
     }
 
     /// A socket of this client, acknowledged.

@@ -24,6 +24,7 @@ pub mod program;
 mod runner;
 pub mod shop;
 pub mod socket;
+pub mod stream;
 
 pub use app::App;
 pub use client::{Answer, Client};
@@ -33,6 +34,7 @@ pub use patience::eventually;
 pub use runner::{Fixture, Test, main};
 pub use shop::Shop;
 pub use socket::{Socket, Subscription};
+pub use stream::Stream;
 
 /// The named tests, each on SQLite and on PostgreSQL.
 macro_rules! both_engines {

@@ -1,5 +1,5 @@
-//! What a socket is due from time to time, whatever is said on it: pings, and the question whether its credential still
-//! stands.
+//! What a socket or a stream is due from time to time, whatever is said on it: signs of life, and the question whether
+//! its credential still stands.
 //!
 //! One timer serves both. The question runs beside the conversation, so that a database that answers slowly delays no
 //! frame.
@@ -20,9 +20,9 @@ use crate::{
 /// How often the credential is asked about: revoked access must end within five seconds.
 const RENEWAL: Duration = Duration::from_secs(2);
 
-/// What is done about a socket from time to time, whatever is said on it.
+/// What is done about a connection from time to time, whatever is said on it.
 pub struct Watch {
-    /// Who opened the socket.
+    /// Who opened it.
     pub actor: Arc<Actor>,
     http: Arc<Http>,
     ticks: Interval,
@@ -36,14 +36,14 @@ pub struct Watch {
 pub enum Event {
     /// Nothing to do.
     Quiet,
-    /// The peer is to show that it is there.
+    /// The peer is to show that it is there, or to be shown that we are.
     Ping,
-    /// What became of the credential.
-    Renewed(Result<Option<Arc<Actor>>, AuthError>),
+    /// The credential stands no longer, or for other rights than before; says which.
+    Ended(&'static str),
 }
 
 impl Watch {
-    /// Begins to watch a socket that is open in `actor`'s name.
+    /// Begins to watch a connection that is open in `actor`'s name.
     pub fn new(http: &Arc<Http>, actor: Arc<Actor>) -> Self {
         let now = Instant::now();
         let mut ticks = interval_at(now + RENEWAL, RENEWAL);
@@ -75,8 +75,21 @@ impl Watch {
             }
             outcome = pending_or(&mut self.renewal) => {
                 self.renewal = None;
-                Event::Renewed(outcome)
+                self.renewed(outcome)
             }
+        }
+    }
+
+    fn renewed(&mut self, outcome: Result<Option<Arc<Actor>>, AuthError>) -> Event {
+        match outcome {
+            Ok(Some(actor)) if same_rights(&actor, &self.actor) => {
+                self.actor = actor;
+                Event::Quiet
+            }
+            Ok(Some(_)) => Event::Ended("The credential's rights have changed"),
+            Ok(None) | Err(AuthError::Unauthenticated(_)) => Event::Ended("The credential has ended"),
+            // Where the credential cannot be asked about, nothing is known: the next tick asks again.
+            Err(AuthError::Unavailable) => Event::Quiet,
         }
     }
 }
@@ -89,7 +102,7 @@ async fn pending_or<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
 }
 
 /// Whether two answers about one credential come to the same; when it ends may change, what it allows may not.
-pub fn same_rights(one: &Actor, other: &Actor) -> bool {
+fn same_rights(one: &Actor, other: &Actor) -> bool {
     let rights = |actor: &Actor| (actor.role, actor.key, actor.partner, actor.account, actor.namespace);
     rights(one) == rights(other) && one.scope == other.scope
 }
