@@ -26,7 +26,7 @@ pub use self::{
 };
 pub(super) use self::{
     claim::By,
-    end::{Ending, end, lapse},
+    end::{Ending, end, end_all, lapse},
     extend::{future, prolong},
     give::{Beginning, Giving, event, give, room_for_one, within_limit},
     reissue::replace,
