@@ -10,7 +10,7 @@ use super::{
         reservation,
         transition::Transition,
     },
-    Change, Claim, Command, change, event, nobody,
+    Claim, Command, change, event, nobody, told,
 };
 use crate::{
     entity::{
@@ -102,17 +102,6 @@ pub async fn end_all(
 fn ended(over: bool, status_reason: Option<String>) -> ActiveModel {
     let left = if over { nobody() } else { ActiveModel::default() };
     ActiveModel { status_reason: Set(status_reason), ..left }
-}
-
-fn told(reason: Option<String>, change: Change, about: event::Model) -> event::Model {
-    event::Model {
-        reason,
-        from_status: Some(change.from.to_string()),
-        to_status: Some(change.to.to_string()),
-        entitlement_from: Some(change.from),
-        entitlement_to: Some(change.to),
-        ..about
-    }
 }
 
 /// Writes what the unit's end already means, where no sweep has come by yet.
