@@ -24,6 +24,7 @@ use crate::{
     },
     store::{Db, Error, OpenError, Settings},
     task::{
+        keys,
         sequence::{Sequencer, sequence_all},
         sweep,
     },
@@ -167,6 +168,7 @@ impl Service {
         loops.spawn(sequencer.run(stop.clone()));
         loops.spawn(self.feed.tail().run(stop.clone()));
         loops.spawn(sweep::run(self.db.clone(), stop.clone()));
+        loops.spawn(keys::run(self.db.clone(), stop.clone()));
         loops.spawn(write_uses(self.directory.clone(), stop.clone()));
     }
 

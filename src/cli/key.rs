@@ -2,13 +2,11 @@
 //!
 //! The secret of a new key is the only thing that `create` prints, so that a script can take it as it is. It cannot be shown again.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use sea_orm::QueryOrder;
 
-use super::{Failure, print};
+use super::{Failure, print, print_table};
 use crate::{
     config::Config,
     domain::{
@@ -132,21 +130,7 @@ async fn list(db: &Db) -> Result<(), Failure> {
     let keys = keys.map_err(crate::store::Error::from)?;
     let header = ["ID", "ROLE", "OF", "ENDS", "LAST USED", "NAME"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(header).chain(keys.into_iter().map(|key| row(key, db.clock().now()))).collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in &rows {
-        let line = row.iter().zip(widths).fold(String::new(), |mut line, (cell, width)| {
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{cell:width$}  ");
-            line
-        });
-        print(line.trim_end())?;
-    }
-    Ok(())
+    print_table(&rows)
 }
 
 fn row(key: Model, now: DateTime<Utc>) -> [String; 6] {

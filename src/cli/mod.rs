@@ -8,6 +8,7 @@ mod demo;
 mod export;
 mod import;
 mod key;
+mod keys;
 mod migrate;
 mod progress;
 mod schema;
@@ -15,6 +16,7 @@ mod serve;
 mod verify;
 
 use std::{
+    fmt::Write as _,
     io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
@@ -54,6 +56,9 @@ enum Command {
     /// Bring the schema of the database up to date, or look how it stands
     #[command(subcommand)]
     Migrate(migrate::Action),
+    /// Show how the keys of activation codes stand, or rotate them
+    #[command(subcommand)]
+    Keys(keys::Action),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::Action),
@@ -144,6 +149,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Demo => demo::run(Config::from_env()?).await,
             Command::Import(import::Action::Orders(orders)) => import::run(&Config::from_env()?, orders).await,
             Command::Migrate(action) => migrate::run(&Config::from_env()?, action).await,
+            Command::Keys(action) => keys::run(&Config::from_env()?, action).await,
             Command::Key(action) => key::run(&Config::from_env()?, action).await,
             Command::Export(action) => export::run(&Config::from_env()?, action).await,
             Command::Schema => schema::run(),
@@ -155,4 +161,23 @@ fn run(command: Command) -> Result<(), Failure> {
 /// Writes a line of the answer.
 fn print(line: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+/// Writes rows as lines, their columns below each other.
+fn print_table<const N: usize>(rows: &[[String; N]]) -> Result<(), Failure> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in rows {
+        let line = row.iter().zip(widths).fold(String::new(), |mut line, (cell, width)| {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "{cell:width$}  ");
+            line
+        });
+        print(line.trim_end())?;
+    }
+    Ok(())
 }

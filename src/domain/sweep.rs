@@ -1,8 +1,9 @@
 //! What time does: each sweep writes, in bounded batches, what the deadlines already mean. Nothing depends on one having run, any number
-//! of nodes may run them at once, and running one again does nothing more.
+//! of nodes may run them at once, and running one again does nothing more. What cannot be swept keeps nothing else from it: the sweep
+//! passes over it, and the next one tries it again.
 
-use chrono::TimeDelta;
-use sea_orm::{DbBackend, FromQueryResult};
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{DbBackend, FromQueryResult, Value};
 
 use super::{
     Actor, Error,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     entity::kind::{AssignmentStatus, ExceptionKind},
     id::EntitlementId,
-    store::{Db, Tx},
+    store::{self, Db, Tx},
 };
 
 /// Records that one transaction handles.
@@ -24,7 +25,7 @@ const IDEMPOTENCY: TimeDelta = TimeDelta::days(7);
 const GUESSES: TimeDelta = TimeDelta::hours(1);
 
 /// The sweeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sweep {
     /// Units whose time is up.
     Entitlements,
@@ -45,97 +46,188 @@ impl Sweep {
     pub const ALL: [Self; 6] =
         [Self::Entitlements, Self::Reservations, Self::Overdue, Self::Codes, Self::IdempotencyKeys, Self::Guesses];
 
-    /// Sweeps once; whether there may be more to sweep.
-    pub async fn run(self, db: &Db) -> Result<bool, Error> {
-        let swept = super::once(db, &Actor::system("sweep"), &self, batch).await?;
-        Ok(swept >= BATCH)
+    /// Begins a sweep over all that is due.
+    pub fn begin(self) -> Walk {
+        Walk { sweep: self, after: None, failed: Vec::new() }
+    }
+
+    /// The units that are due, soonest first: where they are found, by which moment, and which table's row says so.
+    fn due(self) -> Option<Finding> {
+        let (rows, unit, moment) = match self {
+            Self::Entitlements => (
+                "entitlements u WHERE u.expires_at <= $1 AND u.status NOT IN ('REVOKED', 'EXPIRED')",
+                "u.id",
+                "u.expires_at",
+            ),
+            Self::Reservations => {
+                ("reservations r WHERE r.status = 'HELD' AND r.expires_at <= $1", "r.entitlement_id", "r.expires_at")
+            }
+            // Whoever has ended while an attempt was running waits for its report. One that was dismissed is not opened again before it has a
+            // new deadline.
+            Self::Overdue => (
+                "assignments s JOIN entitlements u ON u.id = s.entitlement_id \
+                 WHERE s.status IN ('AWAITING_INPUT', 'PENDING', 'PROVISIONING') AND s.deadline <= $1 \
+                 AND (u.status IN ('ASSIGNED', 'ACTIVE') OR (u.status IN ('REVOKED', 'EXPIRED') AND s.status = 'PROVISIONING')) \
+                 AND NOT EXISTS (SELECT 1 FROM fulfillment_exceptions x WHERE x.entitlement_id = u.id AND x.assignment_id = s.id \
+                   AND x.kind = 'OVERDUE' AND (x.status = 'OPEN' OR x.opened_at >= s.deadline))",
+                "s.entitlement_id",
+                "s.deadline",
+            ),
+            Self::Codes | Self::IdempotencyKeys | Self::Guesses => return None,
+        };
+        Some(Finding { rows, unit, moment })
     }
 }
 
-async fn batch(tx: &mut Tx, actor: &Actor, sweep: &Sweep) -> Result<usize, Error> {
-    match sweep {
-        Sweep::Entitlements => {
-            let ended = "SELECT u.id FROM entitlements u WHERE u.expires_at <= $1 \
-                         AND u.status NOT IN ('REVOKED', 'EXPIRED') ORDER BY u.expires_at";
-            let claims = due(tx, actor, ended, "u").await?;
-            let found = claims.len();
-            for mut claim in claims {
-                entitlement::lapse(tx, &mut claim).await?;
-            }
-            Ok(found)
-        }
-        Sweep::Reservations => {
-            let ended = "SELECT r.entitlement_id AS id FROM reservations r WHERE r.status = 'HELD' \
-                         AND r.expires_at <= $1 ORDER BY r.expires_at";
-            let claims = due(tx, actor, ended, "r").await?;
-            let found = claims.len();
-            for mut claim in claims {
-                if claim.hold.as_ref().is_some_and(|hold| !hold.holds(tx.now())) {
-                    reservation::give_up(tx, &mut claim, None).await?;
-                    exception::settle(tx, &claim, exception::REDEMPTION).await?;
-                }
-            }
-            Ok(found)
-        }
-        Sweep::Overdue => {
-            // One that was dismissed is not opened again before it has a new deadline.
-            let late = "SELECT s.entitlement_id AS id FROM assignments s JOIN entitlements u ON u.id = s.entitlement_id \
-                        WHERE s.status IN ('AWAITING_INPUT', 'PENDING', 'PROVISIONING') AND s.deadline <= $1 \
-                        AND u.status IN ('ASSIGNED', 'ACTIVE') AND NOT EXISTS ( \
-                          SELECT 1 FROM fulfillment_exceptions x WHERE x.entitlement_id = u.id AND x.assignment_id = s.id \
-                          AND x.kind = 'OVERDUE' AND (x.status = 'OPEN' OR x.opened_at >= s.deadline)) ORDER BY s.deadline";
-            let claims = due(tx, actor, late, "s").await?;
-            let found = claims.len();
-            for claim in claims {
-                let Some(assignment) = &claim.assignment else { continue };
-                let waits = matches!(
-                    assignment.status,
-                    AssignmentStatus::AwaitingInput | AssignmentStatus::Pending | AssignmentStatus::Provisioning
-                );
-                if waits && assignment.deadline.is_some_and(|deadline| deadline <= tx.now()) {
-                    let reason = format!("the assignment is {} past its deadline", assignment.status);
-                    exception::open(tx, ExceptionKind::Overdue, &claim, reason).await?;
-                }
-            }
-            Ok(found)
-        }
-        Sweep::Codes => {
-            let codes = "UPDATE activation_codes SET sealed = NULL, revealable_until = NULL WHERE id IN ( \
-                         SELECT id FROM activation_codes WHERE revealable_until <= $1 ORDER BY revealable_until LIMIT {n} {lock})";
-            write(tx, codes, TimeDelta::zero()).await
-        }
-        Sweep::IdempotencyKeys => {
-            let keys = "DELETE FROM idempotency_keys WHERE (scope, mutation, key) IN ( \
-                        SELECT scope, mutation, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT {n} {lock})";
-            write(tx, keys, IDEMPOTENCY).await
-        }
-        Sweep::Guesses => {
-            let guesses = "DELETE FROM code_guesses WHERE id IN ( \
-                           SELECT id FROM code_guesses WHERE occurred_at <= $1 ORDER BY occurred_at LIMIT {n} {lock})";
-            write(tx, guesses, GUESSES).await
-        }
-    }
+struct Finding {
+    rows: &'static str,
+    unit: &'static str,
+    moment: &'static str,
 }
 
-#[derive(FromQueryResult)]
+/// A unit that is due.
+#[derive(Debug, Clone, Copy, FromQueryResult)]
 struct Due {
     id: EntitlementId,
+    moment: DateTime<Utc>,
 }
 
-/// The units that `sql` finds, locked against other nodes' sweeps by their row of `table`.
-async fn due(tx: &Tx, actor: &Actor, sql: &str, table: &str) -> Result<Vec<Claim>, Error> {
+/// Which of the units that are due.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// A batch of them, those after this one.
+    After(Option<Due>),
+    /// This one.
+    Only(EntitlementId),
+}
+
+/// One walk of a sweep over all that is due.
+pub struct Walk {
+    sweep: Sweep,
+    after: Option<Due>,
+    /// The units that could not be swept, and why.
+    pub failed: Vec<(EntitlementId, Error)>,
+}
+
+impl Walk {
+    /// Sweeps a batch; whether there may be more to sweep.
+    pub async fn step(&mut self, db: &Db) -> Result<bool, Error> {
+        let system = Actor::system("sweep");
+        let Some(finding) = self.sweep.due() else {
+            return Ok(super::once(db, &system, &self.sweep, forget).await? >= BATCH);
+        };
+        let (finding, which) = (&finding, Which::After(self.after));
+        let found = match super::once(db, &system, &(self.sweep, finding, which), units).await {
+            Err(Error::Store(cause @ store::Error::Unavailable(_))) => return Err(cause.into()),
+            Err(_) => self.one_by_one(db, &system, finding).await?,
+            Ok(found) => found,
+        };
+        self.after = found.last().copied().or(self.after);
+        Ok(found.len() >= BATCH)
+    }
+
+    /// One of a batch cannot be swept: each by itself.
+    async fn one_by_one(&mut self, db: &Db, system: &Actor, finding: &Finding) -> Result<Vec<Due>, Error> {
+        let found = super::once(db, system, &(finding, Which::After(self.after)), listed).await?;
+        for due in &found {
+            match super::once(db, system, &(self.sweep, finding, Which::Only(due.id)), units).await {
+                Err(Error::Store(cause @ store::Error::Unavailable(_))) => return Err(cause.into()),
+                Err(cause) => self.failed.push((due.id, cause)),
+                Ok(_) => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn listed(tx: &mut Tx, _: &Actor, batch: &(&Finding, Which)) -> Result<Vec<Due>, Error> {
+    due(tx, batch.0, batch.1).await
+}
+
+async fn units(tx: &mut Tx, actor: &Actor, batch: &(Sweep, &Finding, Which)) -> Result<Vec<Due>, Error> {
+    let (sweep, finding, which) = *batch;
+    let found = due(tx, finding, which).await?;
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let ids = found.iter().map(|due| due.id).collect();
+    for claim in Claim::load_all(tx, actor, By::Units(ids), &Named::nobody()).await? {
+        write(tx, sweep, claim).await?;
+    }
+    Ok(found)
+}
+
+/// Writes what the deadline of a unit means.
+async fn write(tx: &mut Tx, sweep: Sweep, mut claim: Claim) -> Result<(), Error> {
+    match sweep {
+        Sweep::Entitlements => entitlement::lapse(tx, &mut claim).await,
+        Sweep::Reservations => {
+            if claim.hold.as_ref().is_some_and(|hold| !hold.holds(tx.now())) {
+                reservation::give_up(tx, &mut claim, None).await?;
+                exception::settle(tx, &claim, exception::REDEMPTION).await?;
+            }
+            Ok(())
+        }
+        Sweep::Overdue => {
+            let Some(assignment) = &claim.assignment else { return Ok(()) };
+            let waits = matches!(
+                assignment.status,
+                AssignmentStatus::AwaitingInput | AssignmentStatus::Pending | AssignmentStatus::Provisioning
+            );
+            if waits && assignment.deadline.is_some_and(|deadline| deadline <= tx.now()) {
+                let reason = format!("the assignment is {} past its deadline", assignment.status);
+                exception::open(tx, ExceptionKind::Overdue, &claim, reason).await?;
+            }
+            Ok(())
+        }
+        Sweep::Codes | Sweep::IdempotencyKeys | Sweep::Guesses => Ok(()),
+    }
+}
+
+/// The units that are due, locked against other nodes' sweeps.
+async fn due(tx: &Tx, finding: &Finding, which: Which) -> Result<Vec<Due>, Error> {
+    let Finding { rows, unit, moment } = finding;
+    let mut values: Vec<Value> = vec![tx.now().into()];
+    let only = match which {
+        Which::After(None) => String::new(),
+        Which::After(Some(after)) => {
+            values.extend([after.moment.into(), after.id.into()]);
+            format!("AND ({moment}, {unit}) > ($2, $3)")
+        }
+        Which::Only(id) => {
+            values.push(id.into());
+            format!("AND {unit} = $2")
+        }
+    };
+    let (table, _) = unit.split_once('.').unwrap_or((unit, unit));
     let postgres = tx.backend() == DbBackend::Postgres;
     let lock = if postgres { format!("FOR NO KEY UPDATE OF {table} SKIP LOCKED") } else { String::new() };
-    let found: Vec<Due> = tx.query(&format!("{sql} LIMIT {BATCH} {lock}"), vec![tx.now().into()]).await?;
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let units = found.into_iter().map(|due| due.id).collect();
-    Claim::load_all(tx, actor, By::Units(units), &Named::nobody()).await
+    let sql = format!(
+        "SELECT {unit} AS id, {moment} AS moment FROM {rows} {only} ORDER BY {moment}, {unit} LIMIT {BATCH} {lock}"
+    );
+    Ok(tx.query(&sql, values).await?)
 }
 
-/// Writes over what is older than `age`.
-async fn write(tx: &Tx, sql: &str, age: TimeDelta) -> Result<usize, Error> {
+/// Forgets what nothing looks back on any more.
+async fn forget(tx: &mut Tx, _: &Actor, sweep: &Sweep) -> Result<usize, Error> {
+    let (sql, age) = match sweep {
+        Sweep::Codes => (
+            "UPDATE activation_codes SET sealed = NULL, revealable_until = NULL WHERE id IN ( \
+             SELECT id FROM activation_codes WHERE revealable_until <= $1 ORDER BY revealable_until LIMIT {n} {lock})",
+            TimeDelta::zero(),
+        ),
+        Sweep::IdempotencyKeys => (
+            "DELETE FROM idempotency_keys WHERE (scope, mutation, key) IN ( \
+             SELECT scope, mutation, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT {n} {lock})",
+            IDEMPOTENCY,
+        ),
+        Sweep::Guesses => (
+            "DELETE FROM code_guesses WHERE id IN ( \
+             SELECT id FROM code_guesses WHERE occurred_at <= $1 ORDER BY occurred_at LIMIT {n} {lock})",
+            GUESSES,
+        ),
+        Sweep::Entitlements | Sweep::Reservations | Sweep::Overdue => return Ok(0),
+    };
     let lock = if tx.backend() == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = sql.replace("{n}", &BATCH.to_string()).replace("{lock}", lock);
     let written = tx.execute(&sql, vec![(tx.now() - age).into()]).await?;

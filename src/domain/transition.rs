@@ -4,16 +4,20 @@
 //! version, that the decision was made on. Who loses gets [`Conflict`](crate::store::Error::Conflict) when the transaction sends it, and its
 //! operation is run again from the beginning.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Value, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, UpdateMany, Value, sea_query::Expr};
+use uuid::Uuid;
 
 use super::error::{Error, Refusal, wrong_state};
-use crate::store::Tx;
+use crate::{
+    id::RecordId,
+    store::{self, Tx, bulk},
+};
 
 /// A kind of record whose status obeys a machine.
 pub trait Machine: EntityTrait {
-    type Id: Into<Value> + Copy + fmt::Display;
+    type Id: RecordId + Into<Value>;
     type Status: Into<Value> + Copy + Eq + fmt::Display;
     type Command: Copy;
 
@@ -69,13 +73,38 @@ impl<M: Machine> Transition<M> {
         version: i32,
         changes: M::ActiveModel,
     ) -> Result<Change<M::Status>, Error> {
-        let (key, status, versioned) = M::columns();
-        let mut update = M::update_many().set(changes).col_expr(status, Expr::value(self.to));
-        update = update.filter(key.eq(id)).filter(status.eq(self.from));
-        if let Some(column) = versioned {
-            update = update.col_expr(column, Expr::value(version + 1)).filter(column.eq(version));
-        }
+        let (key, ..) = M::columns();
+        let update = self.update(version, changes).filter(key.eq(id));
         tx.change(id.to_string(), update.into_query()).await?;
         Ok(Change { from: self.from, to: self.to })
+    }
+
+    /// The same of many records, each by its id and version: set by set, whatever their number.
+    pub async fn apply_all(
+        self,
+        tx: &Tx,
+        records: impl IntoIterator<Item = (M::Id, i32)>,
+        changes: M::ActiveModel,
+    ) -> Result<Change<M::Status>, Error> {
+        let mut versions: BTreeMap<i32, Vec<Uuid>> = BTreeMap::new();
+        for (id, version) in records {
+            versions.entry(version).or_default().push(id.uuid());
+        }
+        for (version, ids) in versions {
+            let update = self.update(version, changes.clone()).into_query();
+            if bulk::update(tx, &update, &ids).await? != u64::try_from(ids.len()).unwrap_or(u64::MAX) {
+                return Err(store::Error::Conflict(format!("one of many: {}", M::NAME)).into());
+            }
+        }
+        Ok(Change { from: self.from, to: self.to })
+    }
+
+    fn update(&self, version: i32, changes: M::ActiveModel) -> UpdateMany<M> {
+        let (_, status, versioned) = M::columns();
+        let update = M::update_many().set(changes).col_expr(status, Expr::value(self.to)).filter(status.eq(self.from));
+        match versioned {
+            Some(column) => update.col_expr(column, Expr::value(version + 1)).filter(column.eq(version)),
+            None => update,
+        }
     }
 }

@@ -123,6 +123,12 @@ pub const CHECKS: &[Check] = &[
         name: named::<ActivationCodeId>,
     },
     Check {
+        holds: "a code is stored under a key that the database knows",
+        sql: "SELECT c.id, 'its key is ' || c.key_id AS detail FROM activation_codes c \
+              WHERE NOT EXISTS (SELECT 1 FROM code_keys k WHERE k.id = c.key_id)",
+        name: named::<ActivationCodeId>,
+    },
+    Check {
         holds: "a live code stands for a unit that can still be claimed",
         sql: "SELECT c.id, 'its unit is ' || e.status AS detail FROM activation_codes c \
               JOIN entitlements e ON e.id = c.entitlement_id \
@@ -276,7 +282,7 @@ pub const CHECKS: &[Check] = &[
                 WHERE e.reservation_id IS NOT NULL AND e.type LIKE 'RESERVATION%' \
               ) AS told JOIN reservations r ON r.id = told.reservation_id \
               WHERE told.place = 1 AND told.to_status <> r.status \
-              AND NOT (r.status = 'RELEASED' AND EXISTS ( \
+              AND NOT (r.status IN ('RELEASED', 'EXPIRED') AND EXISTS ( \
                 SELECT 1 FROM entitlements u JOIN events c ON c.order_id = u.order_id AND c.type = 'ORDER_CANCELLED' \
                 WHERE u.id = r.entitlement_id AND u.status = 'REVOKED'))",
         name: named::<ReservationId>,

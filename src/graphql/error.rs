@@ -102,6 +102,10 @@ impl From<store::Error> for Fault {
                 tracing::warn!(error.cause = %error, "an operation lost every race it was given");
                 Self::Unavailable
             }
+            store::Error::Keys(_) => {
+                tracing::error!(error.cause = %error, "the keys of this process do not suffice");
+                Self::Unavailable
+            }
             store::Error::Refused(_) => {
                 tracing::error!(error.cause = %error, "a statement failed");
                 Self::Internal

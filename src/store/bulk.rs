@@ -1,4 +1,4 @@
-//! Inserting many rows in one statement, column by column.
+//! Writing many rows in one statement, column by column.
 //!
 //! A hundred thousand units differ in a few columns and agree in the rest. Here the differing columns are passed as one value each (an
 //! array on PostgreSQL, one blob of fixed-width cells on SQLite, which has no arrays) and the agreeing ones once, so that neither the text
@@ -7,7 +7,10 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use sea_orm::{DbBackend, Value, sea_query::ArrayType};
+use sea_orm::{
+    ConnectionTrait, DbBackend, Value,
+    sea_query::{ArrayType, Expr, SimpleExpr, UpdateStatement},
+};
 use uuid::Uuid;
 
 use super::{Error, Tx};
@@ -62,6 +65,31 @@ pub async fn insert(tx: &Tx, table: &str, rows: usize, columns: &[(&'static str,
         from = until;
     }
     Ok(())
+}
+
+/// Runs `update` over the rows whose `id` is one of `ids`; how many it changed.
+pub async fn update(tx: &Tx, update: &UpdateStatement, ids: &[Uuid]) -> Result<u64, Error> {
+    let mut changed = 0;
+    for portion in ids.chunks(ROWS) {
+        let mut update = update.clone();
+        update.and_where(one_of(tx.backend(), portion));
+        changed += tx.connection().await?.execute(&update).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+fn one_of(backend: DbBackend, ids: &[Uuid]) -> SimpleExpr {
+    if backend == DbBackend::Postgres {
+        let ids = ids.iter().map(|id| (*id).into()).collect();
+        return Expr::cust_with_values("id = ANY($1)", [Value::Array(ArrayType::Uuid, Some(Box::new(ids)))]);
+    }
+    let cells: Vec<u8> = ids.iter().flat_map(|id| id.into_bytes()).collect();
+    let rows = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    Expr::cust_with_values(
+        "id IN (WITH RECURSIVE row (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n + 1 < ?) \
+         SELECT substr(?, n * 16 + 1, 16) FROM row)",
+        [Value::from(rows), Value::from(cells)],
+    )
 }
 
 fn names(columns: &[(&'static str, Column)]) -> String {

@@ -2,6 +2,8 @@
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
+use super::keyring::KeyringError;
+
 /// A failure of a statement or a transaction.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,6 +14,9 @@ pub enum Error {
     /// The database could not be reached, was too busy, or went away.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] DbErr),
+    /// A key that the database uses is not there: nobody can say what it stands for.
+    #[error("{0}")]
+    Keys(String),
     /// Anything else: a defect.
     #[error("the database refused a statement: {0}")]
     Refused(#[source] DbErr),
@@ -25,6 +30,12 @@ pub trait Transient {
 impl Transient for Error {
     fn transient(&self) -> bool {
         matches!(self, Self::Conflict(_))
+    }
+}
+
+impl From<KeyringError> for Error {
+    fn from(error: KeyringError) -> Self {
+        if let KeyringError::Database(error) = error { error } else { Self::Keys(error.to_string()) }
     }
 }
 
@@ -78,7 +89,7 @@ pub enum OpenError {
     #[error("this claimcheck was built with SQLite {0}, which can corrupt a write-ahead log; it needs 3.51.3 or newer")]
     OldSqlite(String),
     #[error(transparent)]
-    Keys(#[from] super::keyring::KeyringError),
+    Keys(#[from] KeyringError),
     #[error("the database {url} answered with an error: {cause}")]
     Failed { url: String, cause: String },
 }

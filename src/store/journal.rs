@@ -20,7 +20,7 @@ use crate::{
         event,
         kind::{EntitlementStatus, EventType},
     },
-    id::{AssignmentId, ChannelId, EntitlementId, EventId, PartnerId, ProductId},
+    id::{AccountId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, PartnerId, ProductId},
 };
 
 /// Who or what causes the events of a transaction.
@@ -64,12 +64,22 @@ impl std::fmt::Display for Counter {
 /// Units that a transaction counts into a counter of a channel and product.
 type Tally = ((Uuid, Uuid, String), i64);
 
+/// What an event is about, where many are alike in all else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Subject {
+    pub entitlement_id: Option<EntitlementId>,
+    pub assignment_id: Option<AssignmentId>,
+    pub exception_id: Option<ExceptionId>,
+    /// The account that is concerned, and its namespace.
+    pub account: Option<(AccountId, PartnerId)>,
+}
+
 /// The events and tallies of a transaction, until it is about to commit.
 #[derive(Default)]
 pub(super) struct Buffer {
     origin: Origin,
     events: Vec<event::Model>,
-    alike: Vec<(event::Model, Vec<(EntitlementId, AssignmentId)>)>,
+    alike: Vec<(event::Model, Vec<Subject>)>,
     tallies: BTreeMap<(Uuid, Uuid, String), i64>,
     appended: bool,
 }
@@ -112,9 +122,9 @@ impl Tx {
         self.journal.events.push(event);
     }
 
-    /// Appends an event a unit, all alike but for the unit and its assignment.
-    pub fn append_each(&mut self, like: event::Model, units: Vec<(EntitlementId, AssignmentId)>) {
-        self.journal.alike.push((like, units));
+    /// Appends an event a subject, all alike but for that. They come after those that are appended one by one.
+    pub fn append_each(&mut self, like: event::Model, subjects: Vec<Subject>) {
+        self.journal.alike.push((like, subjects));
     }
 
     /// Counts units into (or, negative, out of) a counter of a channel and product.
@@ -145,9 +155,9 @@ impl Buffer {
         let tallies: Vec<_> = std::mem::take(&mut self.tallies).into_iter().filter(|(_, units)| *units != 0).collect();
         self.appended = !events.is_empty() || !alike.is_empty();
         write::events(tx, script, events, tallies).await?;
-        for (like, units) in alike {
+        for (like, subjects) in alike {
             let like = self.sign(like, tx);
-            write::alike(tx, like, units).await?;
+            write::alike(tx, like, &subjects).await?;
         }
         Ok(self)
     }

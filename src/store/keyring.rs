@@ -2,12 +2,15 @@
 //!
 //! A file holds them: code keys (several live, for rotation; the newest one that the database knows is used for new codes), one key for
 //! cursors and one for digests of requests. The database records the ids of the code keys its rows depend on; a process whose file lacks
-//! one of them does not start, for it would answer `CODE_INVALID` to good codes.
+//! one of them does not start, for it would answer `CODE_INVALID` to good codes. One that runs while keys are rotated reads its file again
+//! before it calls a code unknown; until the file has the new key, it says that it cannot tell.
+
+mod file;
+mod rotate;
 
 use std::{
-    fs,
-    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use aes::{
@@ -17,12 +20,13 @@ use aes::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce, aead::Aead};
 use hmac::{Hmac, Mac};
-use sea_orm::{ActiveValue::Set, EntityTrait, QueryOrder};
-use serde::{Deserialize, Serialize};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use super::{Db, Error, journal::Origin};
+use self::file::File;
+pub use self::rotate::{KeyUse, rotate, status};
+use super::{Db, Error, Transient, Tx, journal::Origin};
 use crate::entity::code_key;
 
 /// Bytes of a sealed code: the code and the tag of the seal.
@@ -41,21 +45,16 @@ pub enum KeyringError {
         "the database uses the code key {id}, which {path} does not hold: set CLAIMCHECK_KEYS to the file that this database was used with"
     )]
     Lacks { path: PathBuf, id: String },
+    #[error("cannot write the key file {path}, which is as it was: {cause}")]
+    Unwritable { path: PathBuf, cause: std::io::Error },
     #[error("the database failed while its keys were looked up: {0}")]
     Database(#[from] Error),
 }
 
-#[derive(Serialize, Deserialize)]
-struct File {
-    cursor_key: String,
-    digest_key: String,
-    code_keys: Vec<StoredKey>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredKey {
-    id: String,
-    secret: String,
+impl Transient for KeyringError {
+    fn transient(&self) -> bool {
+        matches!(self, Self::Database(error) if error.transient())
+    }
 }
 
 struct CodeKey {
@@ -64,10 +63,13 @@ struct CodeKey {
     seal: XChaCha20Poly1305,
 }
 
+/// The code keys as they are at one moment: newest first, never none.
+pub struct CodeKeys(Vec<CodeKey>);
+
 /// The keys of a running process.
 pub struct Keyring {
-    /// Newest first; never empty.
-    codes: Vec<CodeKey>,
+    path: PathBuf,
+    codes: RwLock<Arc<CodeKeys>>,
     cursor: Aes256,
     digest: Hmac<Sha256>,
 }
@@ -81,64 +83,31 @@ impl std::fmt::Debug for Keyring {
 impl Keyring {
     /// Reads the keys at `path`, or makes them where neither file nor database has any yet, and holds them against the database.
     pub async fn open(db: &Db, path: &Path) -> Result<Self, KeyringError> {
-        let used = used_keys(db).await?;
-        let file = match (read(path)?, used.first()) {
-            (Some(file), _) => file,
-            (None, Some(id)) => return Err(KeyringError::Lacks { path: path.to_owned(), id: id.clone() }),
-            (None, None) => create(path)?,
-        };
+        let used = used_keys(db.reader()).await?;
+        let file = found(path, &used)?;
         let used = if used.is_empty() { record(db, &file).await? } else { used };
-        Self::from_file(&file, &used, path)
-    }
-
-    fn from_file(file: &File, used: &[String], path: &Path) -> Result<Self, KeyringError> {
-        let secret = |text: &str| -> Result<[u8; 32], KeyringError> {
-            let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-            bytes.ok_or_else(|| KeyringError::Malformed {
-                path: path.to_owned(),
-                cause: "a key is not 32 bytes in base64url".to_owned(),
-            })
-        };
-        let codes = used.iter().map(|id| {
-            let stored = file.code_keys.iter().find(|key| &key.id == id);
-            let stored = stored.ok_or_else(|| KeyringError::Lacks { path: path.to_owned(), id: id.clone() })?;
-            let secret = secret(&stored.secret)?;
-            Ok(CodeKey {
-                id: id.clone(),
-                hash: mac(&derive(&secret, b"claimcheck code hash")),
-                seal: XChaCha20Poly1305::new(&derive(&secret, b"claimcheck code seal").into()),
-            })
-        });
         Ok(Self {
-            codes: codes.collect::<Result<_, KeyringError>>()?,
-            cursor: Aes256::new(&secret(&file.cursor_key)?.into()),
-            digest: mac(&secret(&file.digest_key)?),
+            path: path.to_owned(),
+            codes: RwLock::new(Arc::new(CodeKeys::of(&file, &used, path)?)),
+            cursor: Aes256::new(&secret(&file.cursor_key, path)?.into()),
+            digest: mac(&secret(&file.digest_key, path)?),
         })
     }
 
-    /// The key for new codes.
-    pub fn current(&self) -> &str {
-        self.codes.first().map_or("", |key| &key.id)
+    /// The code keys, as they are now.
+    pub fn codes(&self) -> Arc<CodeKeys> {
+        Arc::clone(&self.codes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The hash that a new code is stored under.
-    pub fn hash(&self, code: &[u8]) -> [u8; 32] {
-        self.codes.first().map(|key| tag(&key.hash, code)).unwrap_or_default()
-    }
-
-    /// The hashes that a code may be stored under: one a live key.
-    pub fn hashes(&self, code: &[u8]) -> Vec<Vec<u8>> {
-        self.codes.iter().map(|key| tag(&key.hash, code).to_vec()).collect()
-    }
-
-    /// A code, encrypted for the record `id`: to be revealed again within its window. An id seals one code only, so it serves as nonce.
-    pub fn seal(&self, id: Uuid, code: &[u8]) -> Option<Vec<u8>> {
-        self.codes.first().and_then(|key| key.seal.encrypt(&nonce(id), code).ok())
-    }
-
-    /// The code sealed for the record `id` under the key `key`. None: the key or the seal is not the right one.
-    pub fn unseal(&self, id: Uuid, key: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        self.codes.iter().find(|held| held.id == key).and_then(|key| key.seal.decrypt(&nonce(id), sealed).ok())
+    /// Reads the file again where the database uses a key that this process does not hold; whether it holds more now.
+    fn renew(&self, used: &[String]) -> Result<bool, KeyringError> {
+        let codes = self.codes();
+        if used.iter().all(|id| codes.holds(id)) {
+            return Ok(false);
+        }
+        let codes = Arc::new(CodeKeys::of(&found(&self.path, used)?, used, &self.path)?);
+        *self.codes.write().unwrap_or_else(PoisonError::into_inner) = codes;
+        Ok(true)
     }
 
     /// A keyed digest, by which a repeated request is recognised without keeping what it said.
@@ -159,6 +128,88 @@ impl Keyring {
         self.cursor.decrypt_block(&mut block);
         block.into()
     }
+}
+
+impl CodeKeys {
+    fn of(file: &File, used: &[String], path: &Path) -> Result<Self, KeyringError> {
+        let keys = used.iter().map(|id| {
+            let stored = file.code_keys.iter().find(|key| &key.id == id).ok_or_else(|| lacks(path, id))?;
+            let secret = secret(&stored.secret, path)?;
+            Ok(CodeKey {
+                id: id.clone(),
+                hash: mac(&derive(&secret, b"claimcheck code hash")),
+                seal: XChaCha20Poly1305::new(&derive(&secret, b"claimcheck code seal").into()),
+            })
+        });
+        keys.collect::<Result<_, KeyringError>>().map(Self)
+    }
+
+    /// The key for new codes.
+    pub fn current(&self) -> &str {
+        self.0.first().map_or("", |key| &key.id)
+    }
+
+    /// Whether the key called `id` is one of them.
+    pub fn holds(&self, id: &str) -> bool {
+        self.0.iter().any(|key| key.id == id)
+    }
+
+    /// The hash that a new code is stored under.
+    pub fn hash(&self, code: &[u8]) -> [u8; 32] {
+        self.0.first().map(|key| tag(&key.hash, code)).unwrap_or_default()
+    }
+
+    /// The hashes that a code may be stored under: one a live key.
+    pub fn hashes(&self, code: &[u8]) -> Vec<Vec<u8>> {
+        self.0.iter().map(|key| tag(&key.hash, code).to_vec()).collect()
+    }
+
+    /// A code, encrypted for the record `id`: to be revealed again within its window. An id seals one code only, so it serves as nonce.
+    pub fn seal(&self, id: Uuid, code: &[u8]) -> Option<Vec<u8>> {
+        self.0.first().and_then(|key| key.seal.encrypt(&nonce(id), code).ok())
+    }
+
+    /// The code sealed for the record `id` under the key `key`. None: the key or the seal is not the right one.
+    pub fn unseal(&self, id: Uuid, key: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.iter().find(|held| held.id == key).and_then(|key| key.seal.decrypt(&nonce(id), sealed).ok())
+    }
+}
+
+impl Db {
+    /// Takes up the keys that have come to be used since this process last read its file.
+    pub async fn renew_keys(&self) -> Result<(), Error> {
+        let used = used_keys(self.reader()).await?;
+        self.keyring()?.renew(&used)?;
+        Ok(())
+    }
+}
+
+impl Tx {
+    /// The same before something is called unknown that may be known under another key: a process that holds more keys now has to decide
+    /// again.
+    pub async fn renew_keys(&self) -> Result<(), Error> {
+        let used = used_keys(self.connection().await?).await?;
+        if self.keyring()?.renew(&used)? { Err(Error::Conflict("code_keys".to_owned())) } else { Ok(()) }
+    }
+}
+
+/// The file at `path`, made where neither it nor the database has any key yet.
+fn found(path: &Path, used: &[String]) -> Result<File, KeyringError> {
+    match (File::read(path)?, used.first()) {
+        (Some(file), _) => Ok(file),
+        (None, Some(id)) => Err(lacks(path, id)),
+        (None, None) => File::create(path),
+    }
+}
+
+fn lacks(path: &Path, id: &str) -> KeyringError {
+    KeyringError::Lacks { path: path.to_owned(), id: id.to_owned() }
+}
+
+fn secret(text: &str, path: &Path) -> Result<[u8; 32], KeyringError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    let malformed = || file::malformed(path, "a key is not 32 bytes in base64url");
+    bytes.ok_or_else(malformed)
 }
 
 fn nonce(id: Uuid) -> XNonce {
@@ -187,9 +238,19 @@ fn derive(secret: &[u8; 32], purpose: &[u8]) -> [u8; 32] {
     tag(&mac(secret), purpose)
 }
 
-async fn used_keys(db: &Db) -> Result<Vec<String>, Error> {
-    let keys = code_key::Entity::find().order_by_desc(code_key::Column::CreatedAt).all(db.reader()).await?;
-    Ok(keys.into_iter().map(|key| key.id).collect())
+/// The ids of the code keys that the database uses, newest first.
+async fn used_keys(connection: &impl ConnectionTrait) -> Result<Vec<String>, Error> {
+    Ok(recorded(connection).await?.into_iter().map(|key| key.id).collect())
+}
+
+async fn recorded(connection: &impl ConnectionTrait) -> Result<Vec<code_key::Model>, Error> {
+    Ok(code_key::Entity::find().order_by_desc(code_key::Column::CreatedAt).all(connection).await?)
+}
+
+/// Has whoever comes second wait here, and then see what the first has recorded.
+async fn lock(tx: &Tx) -> Result<(), Error> {
+    tx.execute("UPDATE journal_head SET position = position WHERE id = 1", vec![]).await?;
+    Ok(())
 }
 
 /// Records the file's keys as the database's, unless another process has recorded its own meanwhile.
@@ -197,8 +258,7 @@ async fn record(db: &Db, file: &File) -> Result<Vec<String>, Error> {
     let ids: Vec<String> = file.code_keys.iter().map(|key| key.id.clone()).collect();
     let ids = &ids;
     db.write(&Origin::system("keys"), |tx| async move {
-        // Whoever comes second waits here, and then sees what the first has recorded.
-        tx.execute("UPDATE journal_head SET position = position WHERE id = 1", vec![]).await?;
+        lock(&tx).await?;
         if code_key::Entity::find().one(tx.connection().await?).await?.is_none() {
             let created_at = tx.now();
             let keys = ids.iter().map(|id| code_key::ActiveModel { id: Set(id.clone()), created_at: Set(created_at) });
@@ -207,69 +267,5 @@ async fn record(db: &Db, file: &File) -> Result<Vec<String>, Error> {
         Ok::<_, Error>((tx, ()))
     })
     .await?;
-    used_keys(db).await
-}
-
-/// The keys at `path`; none where there is no file yet, or one that nobody has written to.
-fn read(path: &Path) -> Result<Option<File>, KeyringError> {
-    let unreadable = |cause| KeyringError::Unreadable { path: path.to_owned(), cause };
-    let mut file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(unreadable(cause)),
-    };
-    // Whoever is writing it has it locked. Where there are no locks, a short file is written in one go.
-    let _ = file.lock_shared();
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(unreadable)?;
-    if text.is_empty() { Ok(None) } else { parse(path, &text).map(Some) }
-}
-
-fn parse(path: &Path, text: &[u8]) -> Result<File, KeyringError> {
-    let malformed = |cause: String| KeyringError::Malformed { path: path.to_owned(), cause };
-    let file: File = serde_json::from_slice(text).map_err(|cause| malformed(cause.to_string()))?;
-    if file.code_keys.is_empty() { Err(malformed("it has no code key".to_owned())) } else { Ok(file) }
-}
-
-/// Makes new keys, or reads those that another process has made at the same time.
-fn create(path: &Path) -> Result<File, KeyringError> {
-    let uncreatable = |cause| KeyringError::Uncreatable { path: path.to_owned(), cause };
-    let random = || -> Result<[u8; 32], KeyringError> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|cause| uncreatable(std::io::Error::other(cause.to_string())))?;
-        Ok(bytes)
-    };
-    let name = format!("ck_{}", URL_SAFE_NO_PAD.encode(random()?.get(..6).unwrap_or_default()));
-    let file = File {
-        cursor_key: URL_SAFE_NO_PAD.encode(random()?),
-        digest_key: URL_SAFE_NO_PAD.encode(random()?),
-        code_keys: vec![StoredKey { id: name, secret: URL_SAFE_NO_PAD.encode(random()?) }],
-    };
-    let mut text = serde_json::to_vec_pretty(&file).map_err(|cause| uncreatable(cause.into()))?;
-    text.push(b'\n');
-    match write_private(path, &text).map_err(uncreatable)? {
-        None => Ok(file),
-        Some(theirs) => parse(path, &theirs),
-    }
-}
-
-/// Writes a new file that its owner alone may read, and makes sure of it before anything depends on it; what another process has written
-/// to it first, if so.
-fn write_private(path: &Path, text: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let _ = file.lock();
-    let mut theirs = Vec::new();
-    if file.read_to_end(&mut theirs)? > 0 {
-        return Ok(Some(theirs));
-    }
-    // One that was there, empty, may be open to others.
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    Ok(None)
+    used_keys(db.reader()).await
 }

@@ -171,6 +171,15 @@ impl Tx {
         self.connection.get_database_backend()
     }
 
+    /// Has the statements of this transaction planned for what is there now: for those that read and write sets of any size, which the
+    /// plan that suits a small one would take for ever over.
+    pub async fn plan_anew(&self) -> Result<(), Error> {
+        if self.backend() == DbBackend::Postgres {
+            self.execute("SET LOCAL plan_cache_mode = force_custom_plan", vec![]).await?;
+        }
+        Ok(())
+    }
+
     /// Runs a statement written as SQL.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<ExecResult, Error> {
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     Answer, App, Client, Desk, Test, both_engines,
     desk::{WHY, act, cancel, release, told},
+    shop::product,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -21,6 +22,8 @@ pub fn tests() -> Vec<Test> {
         what_ended_by_itself_is_left_to_its_end,
         a_successor_is_cancelled_with_the_order,
         a_large_order_takes_as_many_statements_as_a_small_one,
+        taking_what_somebody_has_takes_as_many_statements_whatever_their_number,
+        what_was_open_about_what_is_taken_is_settled,
         only_the_desk_takes_what_somebody_has,
         an_old_version_is_refused,
         of_two_at_once_one_cancels,
@@ -31,12 +34,11 @@ pub fn tests() -> Vec<Test> {
 
 /// The order's own events after it was placed.
 async fn told_of_order(client: &Client, order: &str) -> Vec<Value> {
-    let query = "query ($id: ID!) { order(id: $id) { timeline(first: 100) { nodes {
-        type fromStatus toStatus quantity reason entitlement { id }
-    } } } }";
+    let query = "query ($id: ID!) { events(first: 100, filter: { orderId: $id, types: [ORDER_CANCELLED] }) { nodes {
+        fromStatus toStatus quantity reason
+    } } }";
     let answer = client.query(query, json!({"id": order})).await;
-    let events = answer.list("/order/timeline/nodes").iter().skip(1);
-    let own = events.filter(|event| event.get("type") == Some(&json!("ORDER_CANCELLED")));
+    let own = answer.list("/events/nodes").iter();
     let members = ["fromStatus", "toStatus", "quantity", "reason"];
     own.map(|event| members.iter().map(|member| event.get(member).cloned().unwrap_or_default()).collect()).collect()
 }
@@ -113,9 +115,9 @@ async fn what_somebody_has_is_taken_where_that_is_asked_for(app: App) {
     let story = [
         "CODE_REVOKED ISSUED>REVOKED",
         "ASSIGNMENT_AWAITING_INPUT AWAITING_INPUT, unit UNASSIGNED>ASSIGNED",
+        "ORDER_CANCELLED CONFIRMED>CANCELLED",
         "ENTITLEMENT_REVOKED ASSIGNED>REVOKED, unit ASSIGNED>REVOKED",
         "ASSIGNMENT_CANCELLED AWAITING_INPUT>CANCELLED",
-        "ORDER_CANCELLED CONFIRMED>CANCELLED",
     ];
     assert_eq!(told(&desk.support, desk.unit(0)).await, story);
     let suspended = told(&desk.support, desk.unit(1)).await;
@@ -158,10 +160,9 @@ async fn what_is_held_or_suspended_is_taken_back(app: App) {
     }
     assert_eq!(desk.state(desk.unit(3)).await, "SUSPENDED / ACTIVE / REVOKED");
     let query = "query ($id: ID!) { node(id: $id) { ... on Reservation { status } } }";
-    for hold in [lapsed, held] {
+    for (hold, status) in [(lapsed, "EXPIRED"), (held, "RELEASED")] {
         let answer = desk.shop.key.query(query, json!({"id": hold})).await;
-        let status = answer.text("/node/status");
-        assert!(matches!(status.as_str(), "RELEASED" | "EXPIRED"), "{status}");
+        assert_eq!(answer.at("/node/status"), status, "as its deadline says, swept or not");
         let confirm = desk.shop.key.mutate("confirmReservation", "assignment { id }", json!({"reservationId": hold}));
         assert!(confirm.await.refusal().is_some());
     }
@@ -212,6 +213,72 @@ async fn a_large_order_takes_as_many_statements_as_a_small_one(app: App) {
     assert_eq!(desk.statistics().await, "ordered 2001, unassigned 1, revoked 2000", "the other order stands");
     let confirm = desk.shop.key.mutate("confirmReservation", "assignment { id }", json!({"reservationId": held})).await;
     assert_eq!(confirm.refusal(), Some("INVALID_STATE"));
+    app.assert_sound().await;
+}
+
+async fn taking_what_somebody_has_takes_as_many_statements_whatever_their_number(app: App) {
+    let desk = Desk::open(&app, json!({"provisioning": "EXTERNAL"}), 1).await;
+    product(&app, "Q", json!({})).await;
+    let bought = |quantity: usize| {
+        let to =
+            |sku: &str, who: &str| json!({"sku": sku, "quantity": quantity, "assignTo": {"externalReference": who}});
+        json!([to("P", "bo"), to("P", "cy"), to("Q", "bo"), {"sku": "Q", "quantity": quantity}])
+    };
+    let mut counted = Vec::new();
+    for (reference, quantity) in [("small", 2), ("large", 1_500)] {
+        let placed = desk.shop.place(reference, bought(quantity)).await;
+        for unit in placed.units.iter().take(2) {
+            act(&desk.support, "suspendEntitlement", unit).await.done();
+        }
+        let before = app.events().await;
+        app.statements();
+        let answer = cancel(&desk.support, &placed.order, json!({"includeAssigned": true})).await.done();
+        counted.push(app.statements());
+        assert_eq!(answer.at("/order/status"), "CANCELLED");
+        let events = i64::try_from(quantity * 3 * 2 + 1).expect("a number");
+        assert_eq!(app.events().await - before, events, "two for each that somebody had, and the order's own");
+        let expected = json!(["CONFIRMED", "CANCELLED", quantity, WHY]);
+        assert_eq!(told_of_order(&desk.support, &placed.order).await, [expected]);
+    }
+    assert!(counted.iter().all(|statements| *statements < 200), "{counted:?} statements, with those of the feed");
+    let bo = desk.customer("bo").await;
+    let own = "{ viewer { account { assignments(first: 100) { totalCount } } } }";
+    assert_eq!(bo.query(own, json!({})).await.number("/viewer/account/assignments/totalCount"), 2 * 1_502);
+    let told = "{ events(first: 100, filter: { types: [ASSIGNMENT_CANCELLED] }) { totalCount nodes { assignment { status } } } }";
+    let told = bo.query(told, json!({})).await;
+    assert!(!told.list("/events/nodes").is_empty(), "whoever had one is told");
+    app.assert_sound().await;
+}
+
+async fn what_was_open_about_what_is_taken_is_settled(app: App) {
+    let policy = json!({"provisioning": "EXTERNAL", "provisioningDeadlineMinutes": 30});
+    let desk = Desk::open(&app, policy, 3).await;
+    desk.assign(desk.unit(0), "bo").await;
+    let running = desk.claim().await;
+    desk.fail(running.first().expect("an attempt")).await;
+    desk.assign(desk.unit(1), "bo").await;
+    let unknown = desk.claim().await;
+    desk.assign(desk.unit(2), "bo").await;
+    app.clock.advance(Duration::from_mins(30));
+    app.sweep().await;
+    cancel(&desk.support, &desk.placed.order, json!({"includeAssigned": true})).await.done();
+    let query = "query ($id: ID!) { entitlement(id: $id) { exceptions { kind status resolution resolvedBy } } }";
+    for (unit, kind, resolution) in [
+        (0, "PROVISIONING_FAILED", json!("SUPERSEDED")),
+        (1, "OVERDUE", Value::Null),
+        (2, "OVERDUE", json!("SUPERSEDED")),
+    ] {
+        let found = desk.support.query(query, json!({"id": desk.unit(unit)})).await;
+        assert_eq!(found.list("/entitlement/exceptions").len(), 1);
+        assert_eq!(found.at("/entitlement/exceptions/0/kind"), kind);
+        assert_eq!(found.at("/entitlement/exceptions/0/resolution"), &resolution, "{kind} of unit {unit}");
+    }
+    let last = told(&desk.support, desk.unit(2)).await;
+    assert!(last.iter().any(|line| line == "EXCEPTION_RESOLVED OPEN>RESOLVED"), "{last:?}");
+    app.assert_sound().await;
+    desk.complete(unknown.first().expect("an attempt")).await;
+    let found = desk.support.query(query, json!({"id": desk.unit(1)})).await;
+    assert_eq!(found.at("/entitlement/exceptions/0/resolution"), "SUPERSEDED", "its attempt has reported");
     app.assert_sound().await;
 }
 

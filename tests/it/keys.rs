@@ -1,5 +1,7 @@
 //! The key file: made once, kept private, and held against the database.
 
+mod rotation;
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use sea_orm::{ConnectionTrait as _, Statement};
@@ -10,7 +12,7 @@ use crate::harness::{
 };
 
 pub fn tests() -> Vec<Test> {
-    both_engines![
+    let mut tests = both_engines![
         the_first_service_makes_the_key_file_for_its_owner_alone,
         a_file_that_was_made_before_is_used,
         the_keys_lie_beside_a_sqlite_file_and_must_be_named_otherwise,
@@ -18,7 +20,9 @@ pub fn tests() -> Vec<Test> {
         a_file_that_is_no_key_file_is_named,
         of_two_services_with_different_keys_one_starts,
         services_that_start_together_share_one_file,
-    ]
+    ];
+    tests.extend(rotation::tests());
+    tests
 }
 
 fn key_file(database: &Database) -> PathBuf {

@@ -7,7 +7,8 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Client, Shop, Test, both_engines,
+    App, Client, Desk, Shop, Test, both_engines,
+    desk::act,
     shop::{Placed, product},
 };
 
@@ -19,6 +20,8 @@ pub fn tests() -> Vec<Test> {
         a_hold_ends_with_its_unit,
         what_is_late_is_reported_once,
         what_waits_for_nobody_is_not_late,
+        an_attempt_that_never_reports_is_late_though_its_unit_is_over,
+        what_cannot_be_swept_keeps_nothing_else_from_it,
         deadlines_count_before_any_sweep,
         a_code_past_its_window_is_shredded,
         a_key_is_remembered_for_seven_days,
@@ -31,9 +34,7 @@ pub fn tests() -> Vec<Test> {
 
 /// Runs every sweep until there is nothing left to sweep.
 pub async fn all(app: &App) {
-    for sweep in Sweep::ALL {
-        while sweep.run(app.store()).await.expect("a sweep") {}
-    }
+    app.sweep().await;
 }
 
 async fn stock(app: &App, policy: Value, quantity: usize) -> (Shop, Placed) {
@@ -198,6 +199,59 @@ async fn what_waits_for_nobody_is_not_late(app: App) {
     app.assert_sound().await;
 }
 
+async fn an_attempt_that_never_reports_is_late_though_its_unit_is_over(app: App) {
+    let policy = json!({"provisioning": "EXTERNAL", "provisioningDeadlineMinutes": 30});
+    let desk = Desk::open(&app, policy, 1).await;
+    desk.assign(desk.unit(0), "bo").await;
+    desk.claim().await;
+    act(&desk.support, "revokeEntitlement", desk.unit(0)).await.done();
+    app.clock.advance(Duration::from_hours(2));
+    app.sweep().await;
+    let query = "{ exceptions { nodes { id kind status allowedResolutions } } }";
+    let open = desk.support.query(query, json!({})).await;
+    assert_eq!(open.list("/exceptions/nodes").len(), 1);
+    assert_eq!(open.at("/exceptions/nodes/0/kind"), "OVERDUE");
+    assert_eq!(open.at("/exceptions/nodes/0/allowedResolutions"), &json!(["RETRIED", "DISMISSED"]));
+    let id = open.text("/exceptions/nodes/0/id");
+    let input = json!({"exceptionId": id, "resolution": "RETRIED", "note": "ask downstream"});
+    desk.support.mutate("resolveException", "exception { status }", input).await.done();
+    app.sweep().await;
+    assert_eq!(desk.support.query(query, json!({})).await.list("/exceptions/nodes").len(), 1, "it has more time");
+    let again = desk.claim().await;
+    desk.complete(again.first().expect("an attempt")).await;
+    desk.work().await;
+    assert_eq!(desk.state(desk.unit(0)).await, "REVOKED / none / REVOKED");
+    app.assert_sound().await;
+}
+
+async fn what_cannot_be_swept_keeps_nothing_else_from_it(app: App) {
+    product(&app, "Q", json!({"validForDays": 1})).await;
+    let (shop, _) = stock(&app, json!({"validForDays": 1}), BATCH / 2).await;
+    let spoilt = shop.place("o-2", json!([{"sku": "Q", "quantity": 1}])).await;
+    shop.place("o-3", json!([{"sku": "P", "quantity": BATCH}])).await;
+    let terms = async |required: &str| {
+        let connection = app.db().await;
+        let sql =
+            "UPDATE policies SET required_input = '{}' WHERE product_id = (SELECT id FROM products WHERE sku = 'Q')";
+        let sql = sql.replace("{}", required);
+        connection.execute_unprepared(&sql).await.expect("an update");
+        connection.close().await.expect("an orderly end");
+    };
+    terms("{}").await;
+    app.clock.advance(Duration::from_hours(24));
+    for _ in 0..2 {
+        let mut walk = Sweep::Entitlements.begin();
+        while walk.step(app.store()).await.expect("a sweep") {}
+        let failed: Vec<String> = walk.failed.iter().map(|(unit, _)| unit.to_string()).collect();
+        assert_eq!(failed, spoilt.units, "it is tried again each time");
+        assert_eq!(rows(&app, "entitlements WHERE status <> 'EXPIRED'").await, 1, "all others are swept");
+    }
+    terms("[]").await;
+    all(&app).await;
+    assert_eq!(rows(&app, "entitlements WHERE status <> 'EXPIRED'").await, 0);
+    app.assert_sound().await;
+}
+
 async fn deadlines_count_before_any_sweep(app: App) {
     let (shop, placed) = stock(&app, json!({"validForDays": 1}), 2).await;
     let [held, free] = placed.units.as_slice() else { panic!("two units") };
@@ -331,7 +385,8 @@ async fn more_than_a_batch_is_swept_batch_by_batch(app: App) {
     stock(&app, json!({"validForDays": 1}), BATCH * 2 + 1).await;
     app.clock.advance(Duration::from_hours(24));
     let mut runs = 1;
-    while Sweep::Entitlements.run(app.store()).await.expect("a sweep") {
+    let mut walk = Sweep::Entitlements.begin();
+    while walk.step(app.store()).await.expect("a sweep") {
         runs += 1;
     }
     assert!(runs <= 3, "no batch is small without need: {runs}");

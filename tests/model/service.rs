@@ -113,7 +113,9 @@ impl Service {
     /// Sweeps until there is nothing to sweep.
     pub async fn sweep(&self) {
         for sweep in Sweep::ALL {
-            while sweep.run(&self.db).await.expect("a sweep") {}
+            let mut walk = sweep.begin();
+            while walk.step(&self.db).await.expect("a sweep") {}
+            assert!(walk.failed.is_empty(), "{:?}", walk.failed);
         }
     }
 }
@@ -205,8 +207,7 @@ impl Session<'_> {
         for code in live {
             if !self.codes.contains_key(code) {
                 let row = crate::seen::code(db, *code).await;
-                let keyring = db.keyring().expect("keys");
-                let text = activation_code::unseal(keyring, &row, db.clock().now()).expect("what may be revealed");
+                let text = activation_code::unseal(db, &row).await.expect("keys").expect("what may be revealed");
                 self.codes.insert(*code, text.reveal());
             }
         }

@@ -43,8 +43,9 @@ pub async fn check(tx: &mut Tx, actor: &Actor, command: &Check) -> Result<Checke
     let Some(code) = Code::parse(&command.code) else {
         return Ok(invalid("the code is mistyped: check it against the original"));
     };
-    let hashes = tx.keyring()?.hashes(code.as_bytes());
+    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
     let Some(claim) = Claim::load(tx, actor, By::Hashes(hashes), &named).await? else {
+        tx.renew_keys().await?;
         guess::count(tx, actor, &named).await?;
         return Ok(invalid("there is no such code"));
     };

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Actor, Error, Operation, error::not_found, input},
+    super::{Actor, Error, Operation, error::not_found, input, order::event},
     Issued,
     code::Code,
     unseal,
@@ -14,13 +14,13 @@ use super::{
 use crate::{
     entity::{
         activation_code::{Column, Entity, Model},
-        event,
+        event::Model as Event,
         kind::EventType,
         order,
         scope::{Scoped, among},
     },
     id::{ActivationCodeId, EntitlementId, OrderId, OrderLineId},
-    store::{Db, Tx, journal},
+    store::{Db, Tx},
 };
 
 /// Codes a page has at the most.
@@ -86,14 +86,10 @@ pub async fn export(tx: &mut Tx, actor: &Actor, command: &Export) -> Result<Expo
     let more = found.len() > page;
     found.truncate(page);
     if !found.is_empty() {
-        tx.append(event::Model {
-            partner_id: Some(order.partner_id),
-            channel_id: Some(order.channel_id),
-            order_id: Some(order.id),
-            buyer_account_id: order.buyer_account_id,
+        tx.append(Event {
             reason: Some(reason),
             quantity: Some(i32::try_from(found.len()).unwrap_or(i32::MAX)),
-            ..journal::event(EventType::CodeRevealed)
+            ..event(EventType::CodeRevealed, &order)
         });
     }
     let issued = |row: Found| Issued { activation_code_id: row.id, entitlement_id: row.unit, code: None };
@@ -113,10 +109,10 @@ pub async fn in_full(db: &Db, issued: &[Issued]) -> Result<Vec<(Issued, Code)>, 
     let ids: Vec<ActivationCodeId> = issued.iter().map(|code| code.activation_code_id).collect();
     let found = Entity::find().filter(among(Column::Id.as_column_ref(), &ids)).all(db.reader()).await?;
     let records: HashMap<ActivationCodeId, Model> = found.into_iter().map(|record| (record.id, record)).collect();
-    let (keyring, now) = (db.keyring()?, db.clock().now());
-    let shown = issued.iter().filter_map(|issued| {
-        let record = records.get(&issued.activation_code_id)?;
-        Some((issued.clone(), unseal(keyring, record, now)?))
-    });
-    Ok(shown.collect())
+    let mut shown = Vec::with_capacity(issued.len());
+    for issued in issued {
+        let Some(record) = records.get(&issued.activation_code_id) else { continue };
+        shown.extend(unseal(db, record).await?.map(|code| (issued.clone(), code)));
+    }
+    Ok(shown)
 }

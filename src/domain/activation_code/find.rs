@@ -36,8 +36,11 @@ pub async fn find(tx: &mut Tx, actor: &Actor, command: &Find) -> Result<Option<F
     if limited {
         guess::limit(tx, actor, &named).await?;
     }
-    let hashes = tx.keyring()?.hashes(command.code.as_bytes());
+    let hashes = tx.keyring()?.codes().hashes(command.code.as_bytes());
     let claim = Claim::load(tx, actor, By::Hashes(hashes), &named).await?.filter(|claim| claim.visible_to(actor));
+    if claim.is_none() {
+        tx.renew_keys().await?;
+    }
     if claim.is_none() && limited {
         guess::count(tx, actor, &named).await?;
     }

@@ -30,14 +30,14 @@ const BREATH: usize = 2_000;
 /// Makes and inserts a code for each unit. The first `shown` come back in full; the rest can be revealed within the window.
 pub async fn codes(tx: &Tx, units: &[EntitlementId], shown: usize) -> Result<Vec<Issued>, Error> {
     let days = tx.settings().reveal_days;
+    let keys = tx.keyring()?.codes();
     let (mut ids, mut hashes, mut sealed, mut last_fours) = (Vec::new(), Vec::new(), Vec::new(), String::new());
     let mut issued = Vec::new();
     for portion in units.chunks(BREATH) {
         for (unit, code) in portion.iter().zip(Code::batch(portion.len())?) {
             let id: ActivationCodeId = tx.id();
-            let keyring = tx.keyring()?;
-            hashes.extend(keyring.hash(code.as_bytes()));
-            sealed.extend(keyring.seal(id.0, code.as_bytes()).unwrap_or_else(|| vec![0; SEALED]));
+            hashes.extend(keys.hash(code.as_bytes()));
+            sealed.extend(keys.seal(id.0, code.as_bytes()).unwrap_or_else(|| vec![0; SEALED]));
             last_fours.push_str(&code.last_four());
             ids.push(id.0);
             if issued.len() < shown {
@@ -53,7 +53,7 @@ pub async fn codes(tx: &Tx, units: &[EntitlementId], shown: usize) -> Result<Vec
         ("entitlement_id", Column::ids(units.iter().map(|unit| unit.0))),
         ("status", Column::same(ActivationCodeStatus::Issued)),
         ("hash", Column::Bytes(32, hashes)),
-        ("key_id", Column::same(tx.keyring()?.current())),
+        ("key_id", Column::same(keys.current())),
         ("last_four", Column::Ascii(4, last_fours)),
         ("sealed", if days > 0 { Column::Bytes(SEALED, sealed) } else { Column::same(None::<Vec<u8>>) }),
         ("revealable_until", Column::same(until)),

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     entity::activation_code::{ActiveModel, Model},
     id::{ActivationCodeId, EntitlementId},
+    store::{self, Db},
 };
 
 /// A code that was issued. What is remembered for a repeat are its ids; the code itself is known in the request that made it only.
@@ -48,8 +49,11 @@ pub(super) fn shredded() -> ActiveModel {
 }
 
 /// The code in full, while it may be revealed.
-pub fn unseal(keyring: &crate::store::Keyring, code: &Model, now: chrono::DateTime<chrono::Utc>) -> Option<code::Code> {
-    let sealed = code.sealed.as_ref().filter(|_| code.revealable(now))?;
-    let bytes = keyring.unseal(code.id.0, &code.key_id, sealed)?;
-    code::Code::parse(&String::from_utf8_lossy(&bytes))
+pub async fn unseal(db: &Db, code: &Model) -> Result<Option<code::Code>, store::Error> {
+    let Some(sealed) = code.sealed.as_ref().filter(|_| code.revealable(db.clock().now())) else { return Ok(None) };
+    if !db.keyring()?.codes().holds(&code.key_id) {
+        db.renew_keys().await?;
+    }
+    let bytes = db.keyring()?.codes().unseal(code.id.0, &code.key_id, sealed);
+    Ok(bytes.and_then(|bytes| code::Code::parse(&String::from_utf8_lossy(&bytes))))
 }

@@ -85,8 +85,9 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
         )
         .await;
     };
-    let hashes = tx.keyring()?.hashes(code.as_bytes());
+    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
     let Some(mut claim) = Claim::load(tx, actor, By::Hashes(hashes), &named).await? else {
+        tx.renew_keys().await?;
         guess::count(tx, actor, &named).await?;
         return reject(tx, actor, None, None, Some(code.last_four()), unknown("there is no such code")).await;
     };

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What can happen to an assignment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Command {
     /// Some of what was asked for is there.
     AddInput,

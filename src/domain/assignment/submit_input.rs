@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        Actor, Error, Operation, Refusal,
+        Actor, Error, Operation,
         account::Named,
         entitlement::{self, Beginning, By, Claim, event},
-        error::{not_found, stale},
+        error::{not_found, stale, wrong_state},
         exception, input,
         transition::Transition,
     },
@@ -19,7 +19,7 @@ use crate::{
     entity::{
         assignment::{self, ActiveModel, Entity, Model},
         entitlement as unit, event,
-        kind::{AssignmentStatus, EntitlementStatus, EventType, RefusalCode},
+        kind::{AssignmentStatus, EntitlementStatus, EventType},
         policy::Names,
         scope::Scoped,
     },
@@ -59,8 +59,7 @@ pub async fn submit_input(tx: &mut Tx, actor: &Actor, command: &SubmitInput) -> 
 
     let standing = claim.standing(tx.now());
     if !matches!(standing, EntitlementStatus::Assigned | EntitlementStatus::Suspended) {
-        let message = format!("the entitlement is {standing}, which does not allow this");
-        return Err(Refusal::new(RefusalCode::InvalidState, message).at(["assignmentId"]).into());
+        return Err(wrong_state("entitlement", standing).at(["assignmentId"]).into());
     }
     let input = input::merged(assignment.input.as_ref(), Some(&command.input));
     input.as_ref().map(input::json).transpose().map_err(|refusal| refusal.at(["input"]))?;

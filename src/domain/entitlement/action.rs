@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{
     super::{
         Actor, Operation, Refusal, activation_code,
-        assignment::{self, Parting},
+        assignment::Parting,
         error::{Action, not_found, wrong_state},
         transition::Transition,
     },
@@ -108,11 +108,13 @@ impl Claim {
         if !self.sold_by(actor) {
             return Err(not_found("assignment"));
         }
-        let Some(assignment) = &self.assignment else { return Err(wrong(standing)) };
+        let Some((assignment, parting)) = self.assignment.as_ref().zip(self.parting()) else {
+            return Err(wrong(standing));
+        };
         if !matches!(standing, Status::Assigned | Status::Active) {
             return Err(wrong(standing));
         }
-        match assignment::parting(assignment) {
+        match parting {
             Parting::Underway => {
                 let message = format!("the assignment is {} and on its way out", assignment.status);
                 Err(Refusal::new(RefusalCode::InvalidState, message))
@@ -131,7 +133,7 @@ impl Claim {
         match standing {
             Status::Revoked => Err(wrong(standing)),
             Status::Expired if self.replaced => Err(replaced()),
-            Status::Expired => match self.assignment.as_ref().map(assignment::parting) {
+            Status::Expired => match self.parting() {
                 None | Some(Parting::Over(_)) => Ok(()),
                 Some(Parting::TakenDown | Parting::Awaited | Parting::Underway) => Err(Refusal::new(
                     RefusalCode::InvalidState,

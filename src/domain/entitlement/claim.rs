@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::super::{
     Actor, Refusal, account,
+    assignment::{Parting, parting},
     error::{Error, not_found, stale},
 };
 use crate::{
@@ -177,6 +178,11 @@ impl Claim {
     /// Whose business the unit is besides its seller's: the account that has it, and its namespace.
     pub fn holder(&self) -> Option<(AccountId, PartnerId)> {
         self.assignment.as_ref().map(|assignment| (assignment.account_id, assignment.account_partner_id))
+    }
+
+    /// How its assignment in force would come to its end.
+    pub fn parting(&self) -> Option<Parting> {
+        self.assignment.as_ref().map(|held| parting(held.status, held.external, held.end_requested))
     }
 
     /// Refuses a decision made on another version than the present one.

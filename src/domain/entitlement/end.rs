@@ -10,15 +10,19 @@ use super::{
         reservation,
         transition::Transition,
     },
-    Claim, Command, change, event, nobody,
+    Claim, Command, change, event, nobody, told,
 };
 use crate::{
     entity::{
         entitlement::{ActiveModel, Entity},
         event,
-        kind::EventType,
+        kind::{EntitlementStatus, EventType},
     },
-    store::Tx,
+    id::EntitlementId,
+    store::{
+        Tx,
+        journal::{Counter, Subject},
+    },
 };
 
 /// Why and how a unit ends.
@@ -62,21 +66,42 @@ pub async fn end(tx: &mut Tx, claim: &mut Claim, ending: Ending) -> Result<(), E
     reservation::give_up(tx, claim, ending.reason.clone()).await?;
     activation_code::end_live(tx, claim, ending.code, ending.reason.clone()).await?;
 
-    let over = matches!(claim.assignment.as_ref().map(assignment::parting), None | Some(Parting::Over(_)));
+    let over = claim.parting().is_none_or(Parting::is_over);
     let concerned = claim.holder();
     let transition = Transition::<Entity>::decide(claim.unit.status, ending.command)?;
-    let left = if over { nobody() } else { ActiveModel::default() };
-    let changes = ActiveModel { status_reason: Set(ending.status_reason), ..left };
-    let written = change(tx, &mut claim.unit, transition, changes).await?;
-    tx.append(event::Model {
-        reason: ending.reason.clone(),
-        from_status: Some(written.from.to_string()),
-        to_status: Some(written.to.to_string()),
-        entitlement_from: Some(written.from),
-        entitlement_to: Some(written.to),
-        ..event(ending.event, &claim.unit, &claim.policy, concerned)
-    });
+    let written = change(tx, &mut claim.unit, transition, ended(over, ending.status_reason)).await?;
+    let about = event(ending.event, &claim.unit, &claim.policy, concerned);
+    tx.append(told(ending.reason.clone(), written, about));
     assignment::part(tx, claim, ending.reason).await
+}
+
+/// Ends live units that are all in the state `from`, without a hold or a code, whose assignments are wound up next; `over`: at once. What
+/// is told of each is `like` this.
+pub async fn end_all(
+    tx: &mut Tx,
+    from: EntitlementStatus,
+    over: bool,
+    units: Vec<(EntitlementId, i32, Subject)>,
+    ending: Ending,
+    like: event::Model,
+) -> Result<(), Error> {
+    let transition = Transition::<Entity>::decide(from, ending.command)?;
+    let rows = units.iter().map(|(id, version, _)| (*id, *version));
+    let changes = ended(over, ending.status_reason);
+    let written = transition.apply_all(tx, rows, changes).await?;
+    if let Some((channel, product)) = like.channel_id.zip(like.product_id) {
+        let count = i64::try_from(units.len()).unwrap_or(i64::MAX);
+        tx.tally(channel, product, Counter::In(written.from), -count);
+        tx.tally(channel, product, Counter::In(written.to), count);
+    }
+    let told = event::Model { kind: ending.event, ..told(ending.reason, written, like) };
+    tx.append_each(told, units.into_iter().map(|(.., subject)| subject).collect());
+    Ok(())
+}
+
+fn ended(over: bool, status_reason: Option<String>) -> ActiveModel {
+    let left = if over { nobody() } else { ActiveModel::default() };
+    ActiveModel { status_reason: Set(status_reason), ..left }
 }
 
 /// Writes what the unit's end already means, where no sweep has come by yet.

@@ -26,7 +26,7 @@ pub use self::{
 };
 pub(super) use self::{
     claim::By,
-    end::{Ending, end, lapse},
+    end::{Ending, end, end_all, lapse},
     extend::{future, prolong},
     give::{Beginning, Giving, event, give, room_for_one, within_limit},
     reissue::replace,
@@ -43,6 +43,7 @@ use super::{
 use crate::{
     entity::{
         entitlement::{ActiveModel, COLUMN, Column, Entity, Model},
+        event::Model as Event,
         kind::EntitlementStatus,
     },
     id::EntitlementId,
@@ -78,6 +79,18 @@ pub struct Changed {
 impl std::convert::From<Claim> for Changed {
     fn from(claim: Claim) -> Self {
         Self { entitlement_id: claim.unit.id, issued: None }
+    }
+}
+
+/// The event `about` a unit whose own change it tells of.
+fn told(reason: Option<String>, change: Change, about: Event) -> Event {
+    Event {
+        reason,
+        from_status: Some(change.from.to_string()),
+        to_status: Some(change.to.to_string()),
+        entitlement_from: Some(change.from),
+        entitlement_to: Some(change.to),
+        ..about
     }
 }
 

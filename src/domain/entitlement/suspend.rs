@@ -4,12 +4,11 @@ use sea_orm::ActiveValue::Set;
 
 use super::{
     super::{Action, Actor, Error, Operation, activation_code, exception, input, reservation, transition::Transition},
-    By, Change, Changed, Claim, Command, change, event,
+    By, Changed, Claim, Command, change, event, told,
 };
 use crate::{
     entity::{
         entitlement::{ActiveModel, Entity},
-        event,
         kind::{EntitlementStatus, EventType},
     },
     id::EntitlementId,
@@ -34,7 +33,8 @@ pub async fn suspend(tx: &mut Tx, actor: &Actor, command: &Suspend) -> Result<Ch
     let transition = Transition::<Entity>::decide(claim.unit.status, Command::Suspend)?;
     let why = ActiveModel { status_reason: Set(Some(reason.clone())), ..Default::default() };
     let written = change(tx, &mut claim.unit, transition, why).await?;
-    tx.append(told(EventType::EntitlementSuspended, &claim, written, reason));
+    let about = event(EventType::EntitlementSuspended, &claim.unit, &claim.policy, claim.holder());
+    tx.append(told(Some(reason), written, about));
     Ok(claim.into())
 }
 
@@ -47,7 +47,8 @@ pub async fn resume(tx: &mut Tx, actor: &Actor, command: &Suspend) -> Result<Cha
     let transition = Transition::<Entity>::decide(claim.unit.status, Command::resume(claim.assignment.as_ref()))?;
     let no_more = ActiveModel { status_reason: Set(None), ..Default::default() };
     let written = change(tx, &mut claim.unit, transition, no_more).await?;
-    tx.append(told(EventType::EntitlementResumed, &claim, written, reason));
+    let about = event(EventType::EntitlementResumed, &claim.unit, &claim.policy, claim.holder());
+    tx.append(told(Some(reason), written, about));
     exception::settle(tx, &claim, exception::REDEMPTION).await?;
     let free = written.to == EntitlementStatus::Unassigned;
     let issued = if free { activation_code::renew(tx, &claim).await? } else { None };
@@ -59,15 +60,4 @@ async fn load(tx: &Tx, actor: &Actor, command: &Suspend, action: Action) -> Resu
     claim.expect(command.expected_version)?;
     claim.allow(action, actor, tx.now()).map_err(|refusal| refusal.at(["entitlementId"]))?;
     Ok(claim)
-}
-
-fn told(kind: EventType, claim: &Claim, change: Change, reason: String) -> event::Model {
-    event::Model {
-        reason: Some(reason),
-        from_status: Some(change.from.to_string()),
-        to_status: Some(change.to.to_string()),
-        entitlement_from: Some(change.from),
-        entitlement_to: Some(change.to),
-        ..event(kind, &claim.unit, &claim.policy, claim.holder())
-    }
 }

@@ -3,7 +3,10 @@
 mod resolve;
 mod state;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::OnConflict,
+};
 
 pub use self::{
     resolve::{Resolve, Resolved, allowed_resolutions, resolve},
@@ -12,17 +15,18 @@ pub use self::{
 use super::{
     entitlement::{Claim, event},
     error::Error,
+    order::event as of_order,
     transition::Transition,
 };
 use crate::{
     entity::{
-        event,
-        fulfillment_exception::{ActiveModel, COLUMN, Entity, Model},
-        kind::{EventType, ExceptionKind, ExceptionStatus, Resolution},
+        assignment, event,
+        fulfillment_exception::{ActiveModel, COLUMN, Column, Entity, Model},
+        kind::{AssignmentStatus, EventType, ExceptionKind, ExceptionStatus, Resolution},
         order,
     },
-    id::ExceptionId,
-    store::{self, Tx, journal},
+    id::{ChannelId, ExceptionId, OrderId, PartnerId},
+    store::{self, Tx, journal, journal::Subject},
 };
 
 /// What a unit that can be claimed, or has been, settles.
@@ -42,22 +46,10 @@ pub(super) async fn open(
 ) -> Result<ExceptionId, Error> {
     let (unit, assignment) = (&claim.unit, &claim.assignment);
     let exception = Model {
-        id: tx.id(),
-        version: 1,
-        kind,
-        status: ExceptionStatus::Open,
-        reason,
-        channel_id: unit.channel_id,
-        partner_id: unit.partner_id,
         product_id: Some(unit.product_id),
-        order_id: unit.order_id,
         entitlement_id: Some(unit.id),
         assignment_id: assignment.as_ref().map(|assignment| assignment.id),
-        resolution: None,
-        note: None,
-        opened_at: tx.now(),
-        resolved_at: None,
-        resolved_by: None,
+        ..opened(tx, kind, reason, (unit.order_id, unit.channel_id, unit.partner_id))
     };
     let told = event::Model {
         assignment_id: exception.assignment_id,
@@ -73,16 +65,27 @@ pub(super) async fn open_for_order(
     order: &order::Model,
     reason: String,
 ) -> Result<ExceptionId, Error> {
-    let exception = Model {
+    let exception = opened(tx, kind, reason, (order.id, order.channel_id, order.partner_id));
+    insert(tx, exception, of_order(EventType::ExceptionOpened, order)).await
+}
+
+/// An exception that has just been opened, about an order so far.
+fn opened(
+    tx: &Tx,
+    kind: ExceptionKind,
+    reason: String,
+    (order_id, channel_id, partner_id): (OrderId, ChannelId, PartnerId),
+) -> Model {
+    Model {
         id: tx.id(),
         version: 1,
         kind,
         status: ExceptionStatus::Open,
         reason,
-        channel_id: order.channel_id,
-        partner_id: order.partner_id,
+        channel_id,
+        partner_id,
         product_id: None,
-        order_id: order.id,
+        order_id,
         entitlement_id: None,
         assignment_id: None,
         resolution: None,
@@ -90,15 +93,7 @@ pub(super) async fn open_for_order(
         opened_at: tx.now(),
         resolved_at: None,
         resolved_by: None,
-    };
-    let told = event::Model {
-        partner_id: Some(order.partner_id),
-        channel_id: Some(order.channel_id),
-        order_id: Some(order.id),
-        buyer_account_id: order.buyer_account_id,
-        ..journal::event(EventType::ExceptionOpened)
-    };
-    insert(tx, exception, told).await
+    }
 }
 
 async fn insert(tx: &mut Tx, exception: Model, told: event::Model) -> Result<ExceptionId, Error> {
@@ -152,16 +147,56 @@ pub(super) async fn settle(tx: &mut Tx, claim: &Claim, kinds: &[ExceptionKind]) 
     Ok(())
 }
 
-/// Writes how an exception was resolved.
-async fn close(tx: &mut Tx, exception: &Model, resolution: Resolution, note: Option<String>) -> Result<(), Error> {
-    let transition = Transition::<Entity>::decide(exception.status, Command::Resolve)?;
-    let changes = ActiveModel {
+/// The same of all assignments of an order that have ended, set by set.
+pub(super) async fn settle_ended(tx: &mut Tx, order: &order::Model) -> Result<(), Error> {
+    let over = assignment::Entity::find()
+        .select_only()
+        .column(assignment::Column::Id)
+        .filter(assignment::COLUMN.status.is_in([AssignmentStatus::Ended, AssignmentStatus::Cancelled]));
+    let open = Entity::find()
+        .filter(COLUMN.order_id.eq(order.id))
+        .filter(COLUMN.status.eq(ExceptionStatus::Open))
+        .filter(COLUMN.kind.is_in(ASSIGNMENT.iter().copied()))
+        .filter(Column::AssignmentId.in_subquery(over.into_query()))
+        .order_by_asc(Column::ProductId)
+        .order_by_asc(Column::Id);
+    let open = open.all(tx.connection().await?).await?;
+    for alike in open.chunk_by(|one, other| one.product_id == other.product_id) {
+        let transition = Transition::<Entity>::decide(ExceptionStatus::Open, Command::Resolve)?;
+        let rows = alike.iter().map(|exception| (exception.id, exception.version));
+        let change = transition.apply_all(tx, rows, resolved(tx, Resolution::Superseded, None)).await?;
+        let like = event::Model {
+            product_id: alike.first().and_then(|exception| exception.product_id),
+            reason: Some(Resolution::Superseded.to_string()),
+            from_status: Some(change.from.to_string()),
+            to_status: Some(change.to.to_string()),
+            ..of_order(EventType::ExceptionResolved, order)
+        };
+        let subject = |exception: &Model| Subject {
+            entitlement_id: exception.entitlement_id,
+            assignment_id: exception.assignment_id,
+            exception_id: Some(exception.id),
+            account: None,
+        };
+        tx.append_each(like, alike.iter().map(subject).collect());
+    }
+    Ok(())
+}
+
+fn resolved(tx: &Tx, resolution: Resolution, note: Option<String>) -> ActiveModel {
+    ActiveModel {
         resolution: Set(Some(resolution)),
-        note: Set(note.clone()),
+        note: Set(note),
         resolved_at: Set(Some(tx.now())),
         resolved_by: Set(Some(tx.actor().to_owned())),
         ..Default::default()
-    };
+    }
+}
+
+/// Writes how an exception was resolved.
+async fn close(tx: &mut Tx, exception: &Model, resolution: Resolution, note: Option<String>) -> Result<(), Error> {
+    let transition = Transition::<Entity>::decide(exception.status, Command::Resolve)?;
+    let changes = resolved(tx, resolution, note.clone());
     let change = transition.apply(tx, exception.id, exception.version, changes).await?;
     tx.append(event::Model {
         partner_id: Some(exception.partner_id),

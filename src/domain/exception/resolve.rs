@@ -10,7 +10,7 @@ use super::{
         activation_code::Issued,
         assignment,
         entitlement::{self, By, Claim, Ending, Recipient},
-        error::{invalid, not_found, stale},
+        error::{invalid, not_found, stale, wrong_state},
         input, provisioning, reservation,
     },
     close,
@@ -89,7 +89,7 @@ fn decide(
 ) -> Result<(), Refusal> {
     let refuse = |message: String| Err(Refusal::new(RefusalCode::InvalidState, message));
     if exception.status != ExceptionStatus::Open {
-        return refuse(format!("the exception is {}, which does not allow this", exception.status));
+        return Err(wrong_state("exception", exception.status));
     }
     if !candidates(exception.kind).contains(&resolution) {
         return refuse(format!("an exception of the kind {} is not resolved by {resolution}", exception.kind));
@@ -117,7 +117,7 @@ fn decide(
         Resolution::Retried if exception.kind == Kind::Overdue => provisioning::postponable(claim, now),
         Resolution::Retried => provisioning::retryable(claim, now),
         Resolution::Forced if assignment.status == AssignmentStatus::DeprovisionFailed => Ok(()),
-        Resolution::Forced => refuse(format!("the assignment is {}, which does not allow this", assignment.status)),
+        Resolution::Forced => Err(wrong_state("assignment", assignment.status)),
         Resolution::Released
         | Resolution::Reissued
         | Resolution::Revoked

@@ -1,8 +1,10 @@
 //! Cancelling an order.
 //!
-//! Units that nobody has are revoked set by set, whatever their number, and told of by the order's one event; those that somebody has one
-//! by one, each with events of its own. Codes die before their units are written, as everywhere, so that whoever redeems one meanwhile
+//! All is written set by set, whatever the number of units. Those that nobody has are told of by the order's one event; those that somebody
+//! has, by events of their own. Codes die before their units are written, as everywhere, so that whoever redeems one meanwhile
 //! meets this at the code.
+
+mod held;
 
 use sea_orm::{ColumnTrait, DbBackend, FromQueryResult, QueryFilter, Value};
 use serde::{Deserialize, Serialize};
@@ -10,27 +12,23 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Actor, Error, Operation, Refusal,
-        account::Named,
-        entitlement::{self, By, Claim, Ending},
         error::{not_found, stale},
         input,
         transition::Transition,
     },
+    event,
     state::Command,
 };
 use crate::{
     entity::{
-        event,
+        event::Model as Event,
         kind::{EntitlementStatus, EventType, OrderStatus, RefusalCode},
         order::{ActiveModel, COLUMN, Entity, Model},
         scope::Scoped,
     },
-    id::{EntitlementId, OrderId, ProductId},
-    store::{self, Tx, journal, journal::Counter},
+    id::{OrderId, ProductId},
+    store::{self, Tx, journal::Counter},
 };
-
-/// Units that are read at a time.
-const PORTION: usize = 500;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -56,11 +54,6 @@ struct Gone {
 }
 
 #[derive(FromQueryResult)]
-struct Unit {
-    id: EntitlementId,
-}
-
-#[derive(FromQueryResult)]
 struct Count {
     units: i64,
 }
@@ -80,8 +73,9 @@ pub async fn cancel(tx: &mut Tx, actor: &Actor, command: &Cancel) -> Result<Canc
     let _ =
         Transition::<Entity>::decide(order.status, Command::CancelAll).map_err(|refusal| refusal.at(["orderId"]))?;
 
+    tx.plan_anew().await?;
     let gone = revoke_free(tx, &order, &reason).await?;
-    let ended = if command.include_assigned { revoke_held(tx, &order, &reason).await? } else { 0 };
+    let ended = if command.include_assigned { held::revoke(tx, &order, &reason).await? } else { 0 };
     let left = remaining(tx, &order).await?;
     if (command.include_assigned && left > 0) || torn(tx, &order).await? {
         // Somebody gave one back, or took one, in this very moment.
@@ -97,16 +91,12 @@ pub async fn cancel(tx: &mut Tx, actor: &Actor, command: &Cancel) -> Result<Canc
     let transition = Transition::<Entity>::decide(order.status, step)?;
     let change = transition.apply(tx, order.id, order.version, ActiveModel::default()).await?;
     tracing::debug!(order.id = %order.id, units.free = gone, units.held = ended, "an order was cancelled");
-    tx.append(event::Model {
-        partner_id: Some(order.partner_id),
-        channel_id: Some(order.channel_id),
-        order_id: Some(order.id),
-        buyer_account_id: order.buyer_account_id,
+    tx.append(Event {
         reason: Some(reason),
         from_status: Some(change.from.to_string()),
         to_status: Some(change.to.to_string()),
         quantity: Some(i32::try_from(gone).unwrap_or(i32::MAX)),
-        ..journal::event(EventType::OrderCancelled)
+        ..event(EventType::OrderCancelled, &order)
     });
     Ok(Cancelled { order_id: order.id })
 }
@@ -150,31 +140,11 @@ async fn strip(tx: &Tx, values: Vec<Value>) -> Result<(), Error> {
     let units = format!("entitlement_id IN (SELECT u.id FROM entitlements u WHERE {FREE})");
     let codes = "UPDATE activation_codes SET status = 'REVOKED', sealed = NULL, revealable_until = NULL";
     tx.execute(&format!("{codes} WHERE status = 'ISSUED' AND {units}"), values.clone()).await?;
-    let holds = "UPDATE reservations SET status = 'RELEASED', version = version + 1";
+    // What the deadline already means is what is written.
+    let holds = "UPDATE reservations SET version = version + 1, \
+                 status = CASE WHEN expires_at > $2 THEN 'RELEASED' ELSE 'EXPIRED' END";
     tx.execute(&format!("{holds} WHERE status = 'HELD' AND {units}"), values).await?;
     Ok(())
-}
-
-/// Revokes the units that somebody has, portion by portion; how many.
-async fn revoke_held(tx: &mut Tx, order: &Model, reason: &str) -> Result<usize, Error> {
-    let mut ended = 0;
-    loop {
-        let sql = format!(
-            "SELECT u.id FROM entitlements u WHERE u.order_id = $1 AND u.status IN ('ASSIGNED', 'ACTIVE', 'SUSPENDED') \
-             AND (u.expires_at IS NULL OR u.expires_at > $2) ORDER BY u.id LIMIT {PORTION}"
-        );
-        let held: Vec<Unit> = tx.query(&sql, vec![order.id.into(), tx.now().into()]).await?;
-        if held.is_empty() {
-            return Ok(ended);
-        }
-        let units = held.into_iter().map(|unit| unit.id).collect();
-        let system = Actor::system("cancel");
-        let claims = Claim::load_all(tx, &system, By::Units(units), &Named::nobody()).await?;
-        ended += claims.len();
-        for mut claim in claims {
-            entitlement::end(tx, &mut claim, Ending::revocation(reason.to_owned())).await?;
-        }
-    }
 }
 
 /// Whether a unit changed between two of these statements: it is free again, or its code or hold began too late to die with it.

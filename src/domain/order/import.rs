@@ -29,7 +29,7 @@ use crate::{
         scope::among,
     },
     id::{PartnerId, ProductId},
-    store::{Tx, journal},
+    store::Tx,
 };
 
 /// SKUs and accounts looked up in one statement: there may be more of them than a statement can have values.
@@ -132,19 +132,10 @@ pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<
         tx.append(event::Model {
             to_status: Some(order.status.to_string()),
             quantity: Some(units),
-            ..told(EventType::OrderImported, order)
+            ..super::event(EventType::OrderImported, order)
         });
     }
     Ok(imported)
-}
-
-fn told(kind: EventType, order: &order::Model) -> event::Model {
-    event::Model {
-        partner_id: Some(order.partner_id),
-        channel_id: Some(order.channel_id),
-        order_id: Some(order.id),
-        ..journal::event(kind)
-    }
 }
 
 async fn write(

@@ -12,3 +12,19 @@ pub use self::{
     place::{Line, Place, Placed, place},
     state::Command,
 };
+
+use crate::{
+    entity::{event, kind::EventType, order::Model},
+    store::journal,
+};
+
+/// An event about an order as a whole, with all that scopes and filters ask of it.
+pub(super) fn event(kind: EventType, order: &Model) -> event::Model {
+    event::Model {
+        partner_id: Some(order.partner_id),
+        channel_id: Some(order.channel_id),
+        order_id: Some(order.id),
+        buyer_account_id: order.buyer_account_id,
+        ..journal::event(kind)
+    }
+}

@@ -36,7 +36,7 @@ use crate::{
         scope::{Scoped, among},
     },
     id::{AccountId, ChannelId, EntitlementId, OrderId, ProductId},
-    store::{Tx, journal},
+    store::{Tx, journal::Subject},
 };
 
 /// Codes a payload shows at the most; the rest are exported page by page.
@@ -375,30 +375,28 @@ fn journal(
     given: Vec<Vec<(EntitlementId, crate::id::AssignmentId)>>,
 ) {
     let open: i32 = lots.iter().filter(|lot| lot.holder.is_none()).map(|lot| lot.line.quantity).sum();
-    let of_order = |kind| event::Model {
-        partner_id: Some(order.partner_id),
-        channel_id: Some(order.channel_id),
-        order_id: Some(order.id),
-        buyer_account_id: order.buyer_account_id,
-        ..journal::event(kind)
-    };
     tx.append(event::Model {
         to_status: Some(order.status.to_string()),
         quantity: Some(open),
-        ..of_order(EventType::OrderPlaced)
+        ..super::event(EventType::OrderPlaced, order)
     });
     for (lot, pairs) in lots.iter().zip(given) {
         let Some(holder) = &lot.holder else { continue };
         let active = holder.beginning == AssignmentStatus::Active;
         let like = event::Model {
             product_id: Some(lot.line.product_id),
-            account_id: Some(holder.account.id),
-            account_partner_id: Some(holder.account.partner_id),
             external: holder.external,
             to_status: Some(holder.beginning.to_string()),
             entitlement_to: Some(if active { EntitlementStatus::Active } else { EntitlementStatus::Assigned }),
-            ..of_order(assignment::created(holder.beginning))
+            ..super::event(assignment::created(holder.beginning), order)
         };
-        tx.append_each(like, pairs);
+        let account = Some((holder.account.id, holder.account.partner_id));
+        let subject = |(unit, assignment)| Subject {
+            entitlement_id: Some(unit),
+            assignment_id: Some(assignment),
+            account,
+            ..Subject::default()
+        };
+        tx.append_each(like, pairs.into_iter().map(subject).collect());
     }
 }

@@ -27,7 +27,7 @@ use super::{
     Actor, Error, Refusal,
     account::Named,
     entitlement::{By, Claim, event},
-    error::not_found,
+    error::{not_found, wrong_state},
     input,
     transition::{Change, Transition},
 };
@@ -77,10 +77,10 @@ fn running(claim: &Claim, attempt: &Model) -> Result<assignment::Model, Error> {
 fn over(attempt: &Model) -> Refusal {
     let message = match attempt.outcome {
         ProvisioningOutcome::Unknown => {
-            "the attempt's lease ran out and another worker has claimed its work: leave it to that one".to_owned()
+            "the attempt's lease ran out and another worker has claimed its work: leave it to that one"
         }
         ProvisioningOutcome::Started | ProvisioningOutcome::Succeeded | ProvisioningOutcome::Failed => {
-            format!("the attempt is {}, which does not allow this", attempt.outcome)
+            return wrong_state("attempt", attempt.outcome).at(["attemptId"]);
         }
     };
     Refusal::new(RefusalCode::InvalidState, message).at(["attemptId"])

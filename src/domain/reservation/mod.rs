@@ -19,7 +19,7 @@ use super::{
     Actor, Refusal,
     account::Named,
     entitlement::{self, By, Claim, event},
-    error::{Error, not_found, stale},
+    error::{Error, not_found, stale, wrong_state},
     transition::{Change, Transition},
 };
 use crate::{
@@ -59,8 +59,7 @@ async fn load(
             // What held a unit whose time is up holds nothing any more.
             let standing = claim.standing(tx.now());
             if standing != EntitlementStatus::Reserved {
-                let message = format!("the entitlement is {standing}, which does not allow this");
-                return Err(Refusal::new(RefusalCode::InvalidState, message).at(["reservationId"]).into());
+                return Err(wrong_state("entitlement", standing).at(["reservationId"]).into());
             }
             Ok((claim, hold))
         }
@@ -72,8 +71,7 @@ async fn load(
             match over.status {
                 ReservationStatus::Expired => Err(expired().into()),
                 ReservationStatus::Held | ReservationStatus::Confirmed | ReservationStatus::Released => {
-                    let message = format!("the reservation is {}, which does not allow this", over.status);
-                    Err(Refusal::new(RefusalCode::InvalidState, message).at(["reservationId"]).into())
+                    Err(wrong_state("reservation", over.status).at(["reservationId"]).into())
                 }
             }
         }

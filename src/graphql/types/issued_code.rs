@@ -39,7 +39,7 @@ pub async fn issued_codes(ctx: &Context<'_>, issued: &[Issued]) -> Result<Vec<Is
         let Some(record) = records.remove(&code.activation_code_id) else { continue };
         let text = match &code.code {
             Some(code) => Some(code.reveal()),
-            None => activation_code::unseal(session.db.keyring()?, &record, session.now()).map(|code| code.reveal()),
+            None => activation_code::unseal(&session.db, &record).await?.map(|code| code.reveal()),
         };
         codes.extend(text.map(|code| IssuedCode { code, record: record.into() }));
     }

@@ -85,9 +85,11 @@ struct Numbered {
 
 const TURN: &str = "SELECT position FROM journal_head WHERE id = 1 FOR UPDATE SKIP LOCKED";
 
+// A bound, and not a list: planned while little waited, a list would be gone through once for each of the very many that a bulk sale writes.
 const NUMBER: &str = "
 WITH batch AS (
-  DELETE FROM journal_pending WHERE seq IN (SELECT seq FROM journal_pending ORDER BY seq LIMIT 5000)
+  DELETE FROM journal_pending
+  WHERE seq <= (SELECT max(seq) FROM (SELECT seq FROM journal_pending ORDER BY seq LIMIT 5000) AS first)
   RETURNING seq, event_id, partner_id, account_partner_id
 ),
 numbered AS (
@@ -107,7 +109,8 @@ const FOLD: &str = "
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7311047) AS mine),
 batch AS (
   DELETE FROM tally_deltas
-  WHERE seq IN (SELECT seq FROM tally_deltas WHERE (SELECT mine FROM turn) ORDER BY seq LIMIT 20000)
+  WHERE seq <= (SELECT max(seq) FROM (
+    SELECT seq FROM tally_deltas WHERE (SELECT mine FROM turn) ORDER BY seq LIMIT 20000) AS first)
   RETURNING channel_id, product_id, counter, units
 )
 INSERT INTO tallies (channel_id, product_id, counter, units)

@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, Tx, bulk, script::Script},
-    Tally,
+    Subject, Tally,
 };
 use crate::{
     entity::event,
-    id::{AssignmentId, EntitlementId, EventId, RecordId},
+    id::{EventId, RecordId},
 };
 
 const COLUMNS: [&str; 26] = [
@@ -163,34 +163,39 @@ async fn take_positions(tx: &Tx, count: usize) -> Result<i64, Error> {
     Ok(head.first().map_or(0, |head| head.position) - count + 1)
 }
 
-/// Writes an event a unit, all alike but for the unit and its assignment.
-pub async fn alike(tx: &Tx, like: event::Model, units: Vec<(EntitlementId, AssignmentId)>) -> Result<(), Error> {
+/// Writes an event a subject, all alike but for that.
+pub async fn alike(tx: &Tx, like: event::Model, subjects: &[Subject]) -> Result<(), Error> {
     use bulk::Column;
-    let ids: Vec<Uuid> = units.iter().map(|_| tx.id::<EventId>().uuid()).collect();
-    let (partner, namespace) = (like.partner_id, like.account_partner_id);
+    let each = |id: fn(&Subject) -> Option<Uuid>| Column::Ids(subjects.iter().map(id).collect());
+    let namespace = || each(|subject| subject.account.map(|(_, namespace)| namespace.0));
+    let (rows, partner) = (subjects.len(), like.partner_id);
+    let ids: Vec<Uuid> = subjects.iter().map(|_| tx.id::<EventId>().uuid()).collect();
     let columns: Vec<(&'static str, Column)> = COLUMNS
         .into_iter()
         .zip(row(like))
         .map(|(name, value)| {
             let column = match name {
                 "id" => Column::ids(ids.iter().copied()),
-                "entitlement_id" => Column::ids(units.iter().map(|(unit, _)| unit.0)),
-                "assignment_id" => Column::ids(units.iter().map(|(_, assignment)| assignment.0)),
+                "entitlement_id" => each(|subject| subject.entitlement_id.map(|id| id.0)),
+                "assignment_id" => each(|subject| subject.assignment_id.map(|id| id.0)),
+                "exception_id" => each(|subject| subject.exception_id.map(|id| id.0)),
+                "account_id" => each(|subject| subject.account.map(|(account, _)| account.0)),
+                "account_partner_id" => namespace(),
                 _ => Column::Same(value),
             };
             (name, column)
         })
         .collect();
-    bulk::insert(tx, "events", units.len(), &columns).await?;
+    bulk::insert(tx, "events", rows, &columns).await?;
     let mut columns = vec![
         ("event_id", Column::ids(ids)),
         ("partner_id", Column::same(partner)),
-        ("account_partner_id", Column::same(namespace)),
+        ("account_partner_id", namespace()),
     ];
     if tx.backend() == DbBackend::Postgres {
-        return bulk::insert(tx, "journal_pending", units.len(), &columns).await;
+        return bulk::insert(tx, "journal_pending", rows, &columns).await;
     }
-    let first = take_positions(tx, units.len()).await?;
-    columns.push(("position", Column::Numbers((first..).take(units.len()).collect())));
-    bulk::insert(tx, "journal_positions", units.len(), &columns).await
+    let first = take_positions(tx, rows).await?;
+    columns.push(("position", Column::Numbers((first..).take(rows).collect())));
+    bulk::insert(tx, "journal_positions", rows, &columns).await
 }

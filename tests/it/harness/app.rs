@@ -129,7 +129,9 @@ impl App {
     /// Writes what deadlines already mean, as the service does by itself every now and then.
     pub async fn sweep(&self) {
         for sweep in Sweep::ALL {
-            while sweep.run(&self.node.db).await.expect("a sweep") {}
+            let mut walk = sweep.begin();
+            while walk.step(&self.node.db).await.expect("a sweep") {}
+            assert!(walk.failed.is_empty(), "{:?}", walk.failed);
         }
     }
 

@@ -183,6 +183,13 @@ async fn breaches_of_codes(sold: &Sold, vandal: &Vandal) -> Vec<Breach> {
             &[&again],
         ),
         breach(
+            "a code is stored under a key that the database knows",
+            &once,
+            "its key is ck_lost",
+            "UPDATE activation_codes SET key_id = 'ck_lost' WHERE id = $1",
+            &[&once],
+        ),
+        breach(
             "a live code stands for a unit that can still be claimed",
             &live,
             "its unit is REVOKED",

@@ -185,6 +185,12 @@ impl Model {
                 && exception.assignment == Some(place)
                 && (exception.status == ExceptionStatus::Open || exception.opened >= deadline)
         });
-        matches!(row.status, Status::Assigned | Status::Active) && !told
+        let awaited = match row.status {
+            Status::Assigned | Status::Active => true,
+            // What becomes of it hangs on an attempt that has not reported.
+            Status::Revoked | Status::Expired => own.status == Asg::Provisioning,
+            Status::Unassigned | Status::Reserved | Status::Suspended => false,
+        };
+        awaited && !told
     }
 }

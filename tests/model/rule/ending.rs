@@ -2,7 +2,6 @@
 
 use claimcheck::entity::kind::{
     ActivationCodeStatus as Code, AssignmentStatus, EntitlementStatus as Status, OrderStatus, RefusalCode,
-    ReservationStatus,
 };
 
 use super::{INVALID, Outcome};
@@ -218,14 +217,7 @@ impl Model {
         if status == OrderStatus::PartiallyCancelled && left > 0 && free.is_empty() {
             return INVALID;
         }
-        for unit in free {
-            let row = self.unit_mut(unit);
-            for hold in row.holds.iter_mut().filter(|hold| hold.status == ReservationStatus::Held) {
-                hold.status = ReservationStatus::Released;
-            }
-            self.end(unit, Status::Revoked, Code::Revoked);
-        }
-        for unit in held.into_iter().filter(|_| all) {
+        for unit in free.into_iter().chain(held.into_iter().filter(|_| all)) {
             self.end(unit, Status::Revoked, Code::Revoked);
         }
         let status = if left > 0 { OrderStatus::PartiallyCancelled } else { OrderStatus::Cancelled };

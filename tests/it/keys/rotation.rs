@@ -1,0 +1,133 @@
+//! Rotating the code keys: new codes under a new key, old ones as good as before, and nobody told that a good code is unknown.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use serde_json::{Value, json};
+
+use super::key_file;
+use crate::harness::{
+    App, Client, Database, Desk, Test, both_engines,
+    program::{Program, Running},
+};
+
+pub fn tests() -> Vec<Test> {
+    both_engines![
+        a_running_service_takes_up_a_new_key,
+        a_service_whose_file_lacks_the_new_key_says_so,
+        rotations_at_once_lose_no_key,
+        a_key_that_was_left_unused_is_taken,
+    ]
+}
+
+/// The lines of `keys status` without their header, each as its words.
+#[track_caller]
+fn status(program: &Program) -> Vec<Vec<String>> {
+    let answer = program.run(&["keys", "status"]).answer();
+    answer.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+#[track_caller]
+fn rotate(program: &Program) -> String {
+    program.run(&["keys", "rotate"]).answer().trim_end().to_owned()
+}
+
+/// Sells one unit on the node of `client`; its code.
+async fn sell(desk: &Desk, client: &Client, reference: &str) -> String {
+    let lines = json!([{"sku": "P", "quantity": 1}]);
+    let input = json!({"channelId": desk.shop.channel, "externalReference": reference, "lines": lines});
+    client.mutate("placeOrder", "activationCodes { code }", input).await.done().text("/activationCodes/0/code")
+}
+
+async fn redeem(client: &Client, code: &str) -> Value {
+    let input = json!({"code": code, "account": {"externalReference": "ann"}});
+    let answer = client.mutate("redeemCode", "assignment { status }", input).await;
+    if let Some(code) = answer.code() {
+        return json!(code);
+    }
+    answer.done().at("/assignment/status").clone()
+}
+
+async fn a_running_service_takes_up_a_new_key(app: App) {
+    let desk = Desk::open(&app, json!({}), 2).await;
+    let program = Program::over(app.database());
+    let before = status(&program);
+    let [old] = before.as_slice() else { panic!("one key: {before:?}") };
+    assert_eq!(old[1..4], ["current", "2", "2"]);
+
+    let new = rotate(&program);
+    let after = status(&program);
+    assert_eq!(after.len(), 2);
+    assert_eq!((&after[0][0], &after[0][1..4]), (&new, ["current", "0", "0"].map(str::to_owned).as_slice()));
+    assert_eq!((&after[1][0], &after[1][1..4]), (&old[0], ["held", "2", "2"].map(str::to_owned).as_slice()));
+    let mode = fs::metadata(key_file(app.database())).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let (_, fresh) = desk.elsewhere().await;
+    let code = sell(&desk, &fresh, "after").await;
+    assert_eq!(redeem(&fresh, desk.code(0)).await, "ACTIVE", "an old code where the new key is current");
+    assert_eq!(redeem(&desk.shop.key, &code).await, "ACTIVE", "a new code where the new key was not known");
+    assert_eq!(redeem(&desk.shop.key, desk.code(1)).await, "ACTIVE");
+    let counted = status(&program);
+    assert_eq!(
+        (&counted[0][2..4], &counted[1][2..4]),
+        (["1", "0"].map(str::to_owned).as_slice(), ["2", "0"].map(str::to_owned).as_slice())
+    );
+    sell(&desk, &desk.shop.key, "later").await;
+    assert_eq!(status(&program)[0][2], "2", "it issues under the new key from then on");
+    app.assert_sound().await;
+}
+
+async fn a_service_whose_file_lacks_the_new_key_says_so(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let copy = app.database().directory().join("copy.keys");
+    fs::copy(key_file(app.database()), &copy).expect("a copy");
+    let behind = app.node_with(|config| config.keys = Some(copy.clone())).await;
+    let client = behind.client(desk.shop.key.secret().expect("a secret"));
+    let new = rotate(&Program::over(app.database()));
+    let (_, fresh) = desk.elsewhere().await;
+    let code = sell(&desk, &fresh, "after").await;
+
+    assert_eq!(redeem(&client, &code).await, "UNAVAILABLE", "it cannot tell");
+    assert_eq!(redeem(&client, desk.code(0)).await, "ACTIVE", "old codes are as good as before");
+    let program = Program::over(app.database()).set("CLAIMCHECK_KEYS", &copy.to_string_lossy());
+    for command in [&["serve"][..], &["keys", "rotate"]] {
+        let ran = program.run(command);
+        assert!(ran.refusal(1).starts_with(&format!("the database uses the code key {new}, which ")), "{ran:?}");
+    }
+    assert_eq!(status(&program)[0][1..3], ["missing", "in"]);
+
+    fs::copy(key_file(app.database()), &copy).expect("a copy");
+    assert_eq!(redeem(&client, &code).await, "ACTIVE", "without a restart");
+    app.assert_sound().await;
+}
+
+async fn rotations_at_once_lose_no_key(database: Database) {
+    let program = Program::over(&database);
+    let first = rotate(&program);
+    let mut running: Vec<Running> = (0..4).map(|_| program.start(&["keys", "rotate"])).collect();
+    let mut made: Vec<String> =
+        running.iter_mut().map(|rotation| rotation.ended().answer().trim_end().to_owned()).collect();
+    made.push(first);
+    let rows = status(&program);
+    assert_eq!(rows.len(), 6, "the first, which a rotation makes where there is none, and five more");
+    assert!(made.iter().all(|id| rows.iter().any(|row| row[0] == *id && row[1] != "missing")), "{rows:?} {made:?}");
+    assert!(rows.iter().skip(1).all(|row| row[1] == "held"), "{rows:?}");
+    let left = fs::read_dir(database.directory()).expect("the directory").flatten().map(|entry| entry.file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".new")), "nothing is left lying");
+}
+
+async fn a_key_that_was_left_unused_is_taken(database: Database) {
+    let program = Program::over(&database);
+    rotate(&program);
+    let text = fs::read_to_string(key_file(&database)).expect("the file");
+    let mut file: Value = serde_json::from_str(&text).expect("JSON");
+    let mut key = file.pointer("/code_keys/0").expect("a key").clone();
+    key["id"] = json!("ck_left");
+    file["code_keys"].as_array_mut().expect("keys").push(key);
+    fs::write(key_file(&database), file.to_string()).expect("the file");
+    let rows = status(&program);
+    assert_eq!(rows.last().expect("a row")[..3], ["ck_left", "not", "used"]);
+    assert_eq!(rotate(&program), "ck_left");
+    assert_eq!(status(&program)[0][..2], ["ck_left", "current"]);
+    assert_ne!(rotate(&program), "ck_left");
+}
