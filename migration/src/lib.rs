@@ -9,6 +9,7 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 mod m20261122_000001_create_records;
 mod m20261122_000002_create_journal;
+mod m20261125_000003_drop_keys_to_hot_rows;
 
 /// The table that says which migrations a database has; a database without it is not ours.
 pub const MIGRATIONS: &str = "claimcheck_migrations";
@@ -22,7 +23,11 @@ impl MigratorTrait for Migrator {
     }
 
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_create_records::Migration), Box::new(m20261122_000002_create_journal::Migration)]
+        vec![
+            Box::new(m20261122_000001_create_records::Migration),
+            Box::new(m20261122_000002_create_journal::Migration),
+            Box::new(m20261125_000003_drop_keys_to_hot_rows::Migration),
+        ]
     }
 }
 

@@ -98,6 +98,14 @@ pub const CHECKS: &[Check] = &[
         name: named::<EntitlementId>,
     },
     Check {
+        holds: "whoever holds a unit is an account",
+        sql: "SELECT e.id, 'its holder is no account' AS detail FROM entitlements e \
+              LEFT JOIN accounts a ON a.id = e.holder_account_id WHERE e.holder_account_id IS NOT NULL AND a.id IS NULL \
+              UNION ALL SELECT s.entitlement_id, 'an assignment of it is to no account' FROM assignments s \
+              LEFT JOIN accounts a ON a.id = s.account_id WHERE a.id IS NULL",
+        name: named::<EntitlementId>,
+    },
+    Check {
         holds: "a unit has at most one held reservation",
         sql: "SELECT entitlement_id AS id, count(*) || ' reservations are held' AS detail FROM reservations \
               WHERE status = 'HELD' GROUP BY entitlement_id HAVING count(*) > 1",

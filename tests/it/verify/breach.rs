@@ -76,6 +76,13 @@ fn breaches_of_units(sold: &Sold) -> Vec<Breach> {
             &[],
         ),
         breach(
+            "whoever holds a unit is an account",
+            sold.given(3),
+            "its holder is no account",
+            "UPDATE entitlements SET holder_account_id = $1 WHERE id = $1",
+            &[sold.given(3)],
+        ),
+        breach(
             "a unit has at most one held reservation",
             sold.unit(7),
             "2 reservations are held",
