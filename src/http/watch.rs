@@ -103,6 +103,6 @@ async fn pending_or<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
 
 /// Whether two answers about one credential come to the same; when it ends may change, what it allows may not.
 fn same_rights(one: &Actor, other: &Actor) -> bool {
-    let rights = |actor: &Actor| (actor.role, actor.key, actor.partner, actor.account, actor.namespace);
-    rights(one) == rights(other) && one.scope == other.scope
+    let rights = |actor: &Actor| (actor.role, actor.partner, actor.account, actor.namespace);
+    rights(one) == rights(other) && one.credential == other.credential && one.scope == other.scope
 }

@@ -10,6 +10,7 @@
 
 mod operation;
 mod protocol;
+mod seat;
 
 use std::{net::IpAddr, ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -26,9 +27,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
+pub use self::seat::Seats;
 use self::{
     operation::{Frame, Operation, Operations},
     protocol::{ClientMessage, Close, Label, SUBPROTOCOL},
+    seat::Seat,
 };
 use super::{
     Http,
@@ -81,7 +84,7 @@ pub fn upgrade(http: Arc<Http>, upgrade: WebSocketUpgrade, parts: &Parts) -> Res
     let speaks = upgrade.selected_protocol().is_some();
     upgrade.on_upgrade(move |socket| {
         let sockets = http.sockets.clone();
-        let connection = Connection { http, origin, socket, operations: Operations::default(), count: 0 };
+        let connection = Connection { http, origin, socket, operations: Operations::default(), count: 0, seat: None };
         // In a task of its own: what the upgrade itself needed is then given back.
         sockets.spawn(connection.serve(speaks));
         drop(token);
@@ -110,6 +113,8 @@ struct Connection {
     operations: Operations,
     /// How many operations were started.
     count: u64,
+    /// Its place among its principal's, once that is known.
+    seat: Option<Seat>,
 }
 
 impl Connection {
@@ -208,6 +213,7 @@ impl Connection {
                     })?;
                     // It is not needed again, and a secret is not kept for longer than it is needed.
                     self.origin.authorization = None;
+                    self.seat = Some(self.http.seats.take(&actor, &self.http.limits).ok_or_else(Close::crowded)?);
                     self.send(protocol::ack()).await?;
                     return Ok(actor);
                 }

@@ -205,6 +205,11 @@ impl Close {
         Self::new(1012, "Service restart")
     }
 
+    /// 1013: this principal has as many sockets as it may; try again when one has ended.
+    pub const fn crowded() -> Self {
+        Self::new(1013, "Too many sockets are open under this credential")
+    }
+
     /// 1013: try again later.
     pub const fn unavailable() -> Self {
         Self::new(1013, "Credentials cannot be checked at the moment")
