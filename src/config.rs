@@ -4,16 +4,23 @@
 //! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. Values are
 //! never printed, for the address of a database may hold its password. Clock and ids stand here too, so that a test can hold them still.
 
+mod document;
+mod limit;
+mod origin;
+mod token;
+
 use std::{
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     str::FromStr,
-    time::Duration,
+    sync::Arc,
 };
 
 use chrono::TimeDelta;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+
+pub use self::{document::Documents, limit::Limits, origin::Networks, token::Tokens};
 
 use crate::{clock::Clock, id::Ids};
 
@@ -35,93 +42,18 @@ pub struct Config {
     pub retention: Option<TimeDelta>,
     /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
     pub log: Option<String>,
-    /// The sizes, counts and deadlines.
+    /// `CLAIMCHECK_JWT_…`: whose tokens count beside the API keys; none's unless they are set.
+    pub tokens: Option<Tokens>,
+    /// `CLAIMCHECK_TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` says where a request comes from.
+    pub proxies: Networks,
+    /// `CLAIMCHECK_CORS_ORIGINS`: the origins of pages, beside our own, that may talk to this service; none unless they are set.
+    pub origins: Arc<[String]>,
+    /// How much is served, and which documents.
     pub limits: Limits,
     /// The time.
     pub clock: Clock,
     /// Where ids come from.
     pub ids: Ids,
-}
-
-/// How much is served, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request's body, and of a socket's message.
-    pub body_bytes: usize,
-    /// How long a request's body may take to arrive.
-    pub body_timeout: Duration,
-    /// How long an operation may run.
-    pub request_timeout: Duration,
-    /// Tokens of a document.
-    pub document_tokens: usize,
-    /// Selections of a document, its fragments expanded.
-    pub expanded_selections: usize,
-    /// Root fields of a mutation.
-    pub mutation_root_fields: usize,
-    /// Levels of a document.
-    pub depth: usize,
-    /// The cost of a document, weighted by the sizes of its pages.
-    pub complexity: usize,
-    /// Aliases of a document.
-    pub aliases: usize,
-    /// Records of a page.
-    pub page: usize,
-    /// Errors of an answer.
-    pub errors: usize,
-    /// Operations that run on a socket at a time.
-    pub operations_per_socket: usize,
-    /// Sockets that are open under a server's key on one node.
-    pub sockets: usize,
-    /// Sockets that are open under a customer's credential on one node.
-    pub customer_sockets: usize,
-    /// How long a socket may take to say who opens it.
-    pub init_timeout: Duration,
-    /// How often a socket's peer is asked whether it is there.
-    pub ping_interval: Duration,
-    /// How long a socket's peer may take nothing of what is written to it.
-    pub write_timeout: Duration,
-    /// Units of an order.
-    pub order_units: usize,
-    /// Lines of an order.
-    pub order_lines: usize,
-    /// Well-formed unknown codes that one guesser may try within a quarter of an hour.
-    pub guesses: u32,
-    /// The same for a server's key, behind which many people stand.
-    pub server_guesses: u32,
-    /// Failures after which an operation of a provisioner is for somebody to decide about, however retryable they were.
-    pub provisioning_attempts: u32,
-    /// Connections to a PostgreSQL server.
-    pub connections: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes: 1024 * 1024,
-            body_timeout: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(30),
-            document_tokens: 10_000,
-            expanded_selections: 10_000,
-            mutation_root_fields: 10,
-            depth: 16,
-            complexity: 20_000,
-            aliases: 30,
-            page: 100,
-            errors: 10,
-            operations_per_socket: 64,
-            sockets: 50_000,
-            customer_sockets: 20,
-            init_timeout: Duration::from_secs(3),
-            ping_interval: Duration::from_secs(12),
-            write_timeout: Duration::from_secs(30),
-            order_units: 100_000,
-            order_lines: 2_000,
-            guesses: 10,
-            server_guesses: 1_000,
-            provisioning_attempts: 10,
-            connections: 16,
-        }
-    }
 }
 
 /// A setting that cannot be used: one line that names the variable and says what its value must look like.
@@ -131,6 +63,10 @@ pub enum ConfigError {
     Malformed { variable: &'static str, form: String },
     #[error("CLAIMCHECK_KEYS must name the key file: only a SQLite database has a place beside it")]
     NoKeyFile,
+    #[error(
+        "CLAIMCHECK_JWT_ISSUER, CLAIMCHECK_JWT_AUDIENCE and CLAIMCHECK_JWT_JWKS_URL must be set together, or none of them"
+    )]
+    HalfTokens,
 }
 
 impl Config {
@@ -148,6 +84,9 @@ impl Config {
             reveal_days: 30,
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
             log: None,
+            tokens: None,
+            proxies: Networks::default(),
+            origins: Arc::default(),
             limits: Limits::default(),
             clock: Clock::default(),
             ids: Ids::default(),
@@ -173,6 +112,9 @@ impl Config {
                 .filter(|days| *days > 0)
                 .map(TimeDelta::days),
             log: variable("CLAIMCHECK_LOG")?,
+            tokens: Tokens::read(variable)?,
+            proxies: Networks::read(variable, "CLAIMCHECK_TRUSTED_PROXIES")?,
+            origins: origin::origins(variable, "CLAIMCHECK_CORS_ORIGINS")?,
             limits: Limits::read(variable)?,
             ..defaults
         })
@@ -186,46 +128,6 @@ impl Config {
         let mut path = sqlite_file(&self.database_url).ok_or(ConfigError::NoKeyFile)?.into_os_string();
         path.push(".keys");
         Ok(path.into())
-    }
-}
-
-impl Limits {
-    fn read(variable: &Variables) -> Result<Self, ConfigError> {
-        let default = Self::default();
-        let count = |name, most, default| number(variable, name, 1..=most, default);
-        let request_seconds = default.request_timeout.as_secs();
-        Ok(Self {
-            body_bytes: count("CLAIMCHECK_MAX_BODY_BYTES", 1 << 30, default.body_bytes)?,
-            request_timeout: Duration::from_secs(number(
-                variable,
-                "CLAIMCHECK_MAX_REQUEST_SECONDS",
-                1..=3_600,
-                request_seconds,
-            )?),
-            document_tokens: count("CLAIMCHECK_MAX_TOKENS", 1_000_000, default.document_tokens)?,
-            expanded_selections: count("CLAIMCHECK_MAX_SELECTIONS", 1_000_000, default.expanded_selections)?,
-            mutation_root_fields: count("CLAIMCHECK_MAX_ROOT_FIELDS", 1_000, default.mutation_root_fields)?,
-            depth: count("CLAIMCHECK_MAX_DEPTH", 64, default.depth)?,
-            complexity: count("CLAIMCHECK_MAX_COMPLEXITY", 100_000_000, default.complexity)?,
-            aliases: count("CLAIMCHECK_MAX_ALIASES", 10_000, default.aliases)?,
-            page: count("CLAIMCHECK_MAX_PAGE", 10_000, default.page)?,
-            errors: count("CLAIMCHECK_MAX_ERRORS", 10_000, default.errors)?,
-            operations_per_socket: count("CLAIMCHECK_MAX_OPERATIONS", 100_000, default.operations_per_socket)?,
-            sockets: count("CLAIMCHECK_MAX_SOCKETS", 10_000_000, default.sockets)?,
-            customer_sockets: count("CLAIMCHECK_MAX_CUSTOMER_SOCKETS", 10_000_000, default.customer_sockets)?,
-            order_units: count("CLAIMCHECK_MAX_ORDER_UNITS", 10_000_000, default.order_units)?,
-            order_lines: count("CLAIMCHECK_MAX_ORDER_LINES", 100_000, default.order_lines)?,
-            guesses: number(variable, "CLAIMCHECK_MAX_GUESSES", 1..=1_000_000, default.guesses)?,
-            server_guesses: number(variable, "CLAIMCHECK_MAX_SERVER_GUESSES", 1..=1_000_000, default.server_guesses)?,
-            provisioning_attempts: number(
-                variable,
-                "CLAIMCHECK_MAX_PROVISIONING_ATTEMPTS",
-                1..=1_000,
-                default.provisioning_attempts,
-            )?,
-            connections: number(variable, "CLAIMCHECK_MAX_CONNECTIONS", 2..=10_000, default.connections)?,
-            ..default
-        })
     }
 }
 
@@ -258,6 +160,15 @@ where
     if value < least || value > most { Err(ConfigError::Malformed { variable: name, form }) } else { Ok(value) }
 }
 
+fn switch(variable: &Variables, name: &'static str, default: bool) -> Result<bool, ConfigError> {
+    match variable(name)?.as_deref() {
+        None => Ok(default),
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(_) => Err(ConfigError::Malformed { variable: name, form: "on or off".to_owned() }),
+    }
+}
+
 /// The file of a SQLite database; none for another engine.
 fn sqlite_file(url: &str) -> Option<PathBuf> {
     let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok()).flatten()?;
@@ -266,6 +177,8 @@ fn sqlite_file(url: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -313,6 +226,10 @@ mod tests {
             ("DATABASE_URL", "sqlite::memory:", "a file"),
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
+            ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
+            ("CLAIMCHECK_TRUSTED_PROXIES", "proxy", "addresses and networks"),
+            ("CLAIMCHECK_CORS_ORIGINS", "*", "origins with commas"),
+            ("CLAIMCHECK_TRUSTED_DOCUMENTS", "/no/such/file", "a JSON file"),
             ("CLAIMCHECK_MAX_DEPTH", "0", "a whole number from 1 to 64"),
             ("CLAIMCHECK_MAX_PAGE", "ten", "a whole number from 1 to 10000"),
         ] {
@@ -320,6 +237,23 @@ mod tests {
             assert!(message.starts_with(name) && message.contains(form), "{message}");
             assert!(!message.contains("secret") && !message.contains('\n'), "{message}");
         }
+    }
+
+    #[test]
+    fn tokens_count_when_all_is_known_about_them() {
+        let [issuer, audience, keys] = ["CLAIMCHECK_JWT_ISSUER", "CLAIMCHECK_JWT_AUDIENCE", "CLAIMCHECK_JWT_JWKS_URL"];
+        assert_eq!(read(&[]).unwrap().tokens, None);
+        assert_eq!(read(&[(issuer, "i"), (keys, "https://h/k")]).err(), Some(ConfigError::HalfTokens));
+        for url in ["https://h/k", "http://localhost/k", "http://127.0.0.1:8080/k", "http://[::1]:9/k"] {
+            let config = read(&[(issuer, "i"), (audience, "a"), (keys, url)]).unwrap();
+            assert_eq!(config.tokens, Some(Tokens::of("i", "a", url)));
+        }
+        for url in ["h/k", "http://h/k", "http://localhost.h/k", "http://127.0.0.1:8@h/k", "file:///k"] {
+            let error = read(&[(issuer, "i"), (audience, "a"), (keys, url)]).err().unwrap();
+            assert!(error.to_string().starts_with("CLAIMCHECK_JWT_JWKS_URL must be"), "{url}");
+        }
+        let named = [(issuer, "i"), (audience, "a"), (keys, "https://h/k"), ("CLAIMCHECK_JWT_ROLE_CLAIM", "/r/0")];
+        assert_eq!(read(&named).unwrap().tokens.unwrap().role_claim, "/r/0");
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     time::{MissedTickBehavior, interval, timeout},
@@ -13,14 +12,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::{Config, ConfigError, Limits},
+    config::{Config, ConfigError, Limits, Networks},
     domain::access::Directory,
     feed::Feed,
     graphql::{self, Graph},
     http::{
-        Http,
+        Http, Seats,
         auth::Authenticator,
         health::{Readiness, Report},
+        listen,
     },
     store::{Db, Error, OpenError, Settings},
     task::{
@@ -46,10 +46,10 @@ pub enum ServiceError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] Error),
+    #[error("the keys of the identity provider cannot be fetched as CLAIMCHECK_JWT_JWKS_URL says: {0}")]
+    Tokens(#[source] io::Error),
     #[error("cannot listen on {address}: {cause}. Set CLAIMCHECK_LISTEN to an address and port that are free")]
     Listen { address: SocketAddr, cause: io::Error },
-    #[error("the service ended: {0}")]
-    Serve(#[source] io::Error),
 }
 
 /// A service that has been opened.
@@ -60,11 +60,18 @@ pub struct Service {
     feed: Feed,
     graph: Graph,
     directory: Directory,
+    auth: Authenticator,
+    proxies: Networks,
+    origins: Arc<[String]>,
     listener: Option<TcpListener>,
 }
 
-/// Opens the database that is configured and migrates it, without its keys.
+/// Opens the database that is configured and migrates it, without its keys, for a command that may take its time.
 pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
+    open_database_within(config, None).await
+}
+
+async fn open_database_within(config: &Config, statement_timeout: Option<Duration>) -> Result<Db, OpenError> {
     let limits = &config.limits;
     let settings = Settings {
         reveal_days: config.reveal_days,
@@ -73,6 +80,7 @@ pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
         guesses: limits.guesses,
         server_guesses: limits.server_guesses,
         provisioning_attempts: i32::try_from(limits.provisioning_attempts).unwrap_or(i32::MAX),
+        statement_timeout,
     };
     let (clock, ids) = (config.clock.clone(), config.ids.clone());
     Db::open(&config.database_url, limits.connections, clock, ids, settings).await
@@ -97,12 +105,15 @@ impl Service {
     /// Opens the database, its keys and all that stands on them.
     pub async fn open(config: Config) -> Result<Self, ServiceError> {
         let key_file = config.key_file()?;
-        let db = open_database(&config).await?;
+        let db = open_database_within(&config, Some(config.limits.request_timeout)).await?;
         db.open_keys(&key_file).await?;
         let feed = Feed::open(db.clone(), config.retention).await?;
         let directory = Directory::new(db.clone());
         let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), graph_limits(&config.limits));
-        Ok(Self { listen: config.listen, limits: config.limits, db, feed, graph, directory, listener: None })
+        let auth = Authenticator::new(directory.clone(), config.tokens.clone(), config.clock.clone())
+            .map_err(ServiceError::Tokens)?;
+        let Config { listen, limits, proxies, origins, .. } = config;
+        Ok(Self { listen, limits, db, feed, graph, directory, auth, proxies, origins, listener: None })
     }
 
     /// Takes the port. Requests wait there until the service runs.
@@ -138,16 +149,16 @@ impl Service {
         let (sockets, stop_serving) = (TaskTracker::new(), CancellationToken::new());
         let serving = self.serve(sockets.clone(), stop_serving.clone());
         let mut serving = std::pin::pin!(serving);
-        let mut outcome = tokio::select! {
-            ended = &mut serving => Some(ended),
-            () = shutdown => None,
+        let ended = tokio::select! {
+            () = &mut serving => true,
+            () = shutdown => false,
         };
 
         stop_serving.cancel();
         sockets.close();
         let drained = async {
-            if outcome.is_none() {
-                outcome = Some(serving.await);
+            if !ended {
+                serving.await;
             }
             sockets.wait().await;
         };
@@ -160,7 +171,7 @@ impl Service {
             tracing::warn!("some loops did not end in time");
         }
         self.db.close().await;
-        outcome.unwrap_or(Ok(())).map_err(ServiceError::Serve)
+        Ok(())
     }
 
     fn start_loops(&self, loops: &TaskTracker, stop: &CancellationToken) {
@@ -172,28 +183,23 @@ impl Service {
         loops.spawn(write_uses(self.directory.clone(), stop.clone()));
     }
 
-    fn serve(
-        &mut self,
-        sockets: TaskTracker,
-        shutdown: CancellationToken,
-    ) -> impl Future<Output = io::Result<()>> + use<> {
+    fn serve(&mut self, sockets: TaskTracker, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
         let router = crate::http::router(Http {
             graph: self.graph.clone(),
-            auth: Authenticator::new(self.directory.clone()),
+            auth: self.auth.clone(),
             limits: self.limits.clone(),
+            proxies: self.proxies.clone(),
+            origins: Arc::clone(&self.origins),
+            seats: Seats::default(),
             shutdown: shutdown.clone(),
             sockets,
             ready: readiness(&self.db, &self.feed),
         });
-        let listener = self.listener.take();
+        let (listener, head_timeout) = (self.listener.take(), self.limits.head_timeout);
         async move {
-            let Some(listener) = listener else { return Ok(()) };
-            // An answer is written whole: waiting for more to fill a packet only delays it.
-            let listener = listener.tap_io(|stream| {
-                let _ = stream.set_nodelay(true);
-            });
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
+            if let Some(listener) = listener {
+                listen::serve(listener, router, head_timeout, shutdown).await;
+            }
         }
     }
 }

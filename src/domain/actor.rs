@@ -3,11 +3,14 @@
 //! The table below depends on role and operation alone and is asked before anything is looked up; which records an actor may touch is the
 //! business of its scope, in the finders.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 
-use super::error::Error;
+use super::{access::Login, error::Error};
 use crate::{
     entity::{kind::Role, scope::Scope},
     id::{AccountId, ApiKeyId, PartnerId},
@@ -20,7 +23,8 @@ pub struct Actor {
     pub role: Role,
     /// As the journal names it: `key:<key id>`, `user:<subject>` or `system:<task>`.
     pub name: String,
-    pub key: Option<ApiKeyId>,
+    /// What it showed; nothing where it is the service itself.
+    pub credential: Option<Credential>,
     pub partner: Option<PartnerId>,
     /// A customer's own account.
     pub account: Option<AccountId>,
@@ -34,13 +38,29 @@ pub struct Actor {
     pub request_id: Option<String>,
 }
 
+/// What stands for an actor, after its text was checked and forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Credential {
+    Key(ApiKeyId),
+    Login(Arc<Login>),
+}
+
+impl std::fmt::Display for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "key:{key}"),
+            Self::Login(login) => write!(f, "user:{}", login.subject),
+        }
+    }
+}
+
 impl Actor {
     /// The service itself, at one of its tasks or commands.
     pub fn system(task: &str) -> Self {
         Self {
             role: Role::Admin,
             name: format!("system:{task}"),
-            key: None,
+            credential: None,
             partner: None,
             account: None,
             namespace: PartnerId::HOUSE,
@@ -72,10 +92,19 @@ impl Actor {
         if operation.roles().contains(&self.role) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
+    /// The API key that it showed.
+    pub fn key(&self) -> Option<ApiKeyId> {
+        match self.credential {
+            Some(Credential::Key(key)) => Some(key),
+            Some(Credential::Login(_)) | None => None,
+        }
+    }
+
     /// How the journal records what this actor does.
     pub fn origin(&self) -> Origin {
         Origin {
             actor: self.name.clone(),
+            role: self.credential.as_ref().map(|_| self.role),
             partner: match self.role {
                 Role::Partner | Role::Customer => Some(self.partner.unwrap_or(self.namespace)),
                 Role::Admin | Role::Support | Role::Provisioner => None,

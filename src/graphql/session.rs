@@ -118,7 +118,10 @@ impl Session {
             }
             Scope::Provisioner { .. } | Scope::Customer { .. } => false,
         };
-        if shown || name == self.actor.name {
+        // People of two namespaces may have one name.
+        let home = |partner| partner == self.actor.namespace || Some(partner) == self.actor.partner;
+        let own = name == self.actor.name && partner.is_none_or(home);
+        if shown || own {
             name.to_owned()
         } else if name.starts_with("system:") {
             "system".to_owned()

@@ -3,17 +3,26 @@
 //! Tells only whether a credential stands and whose it is; every other reason is the same short message, so that nobody learns from it
 //! which keys there are. What the actor may do is the domain's to say. A credential's text is neither kept nor logged.
 
-use std::{net::IpAddr, sync::Arc};
+mod issuer;
+mod token;
 
-use crate::domain::{
-    access::{Directory, Principal, Secret},
-    actor::Actor,
+use std::{io, net::IpAddr, sync::Arc};
+
+use self::token::Reader;
+use crate::{
+    clock::Clock,
+    config::Tokens,
+    domain::{
+        access::{Directory, Principal, Secret},
+        actor::Actor,
+    },
 };
 
-const MISSING: &str = "This needs a credential: send `Authorization: Bearer <API key>`.";
-const NO_BEARER: &str = "The Authorization header must be `Bearer`, a space and the API key.";
+const MISSING: &str = "This needs a credential: send `Authorization: Bearer <API key or token>`.";
+const NO_BEARER: &str = "The Authorization header must be `Bearer`, a space and the API key or token.";
 const NO_KEY: &str = "This is no API key: it begins with cck_ and has 40 characters. Check that it was copied whole.";
 const ENDED: &str = "The API key is unknown, expired or revoked.";
+const NO_LOGIN: &str = "The token names a partner that there is not, or that is not active.";
 
 /// Why there is no actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,26 +37,35 @@ pub enum AuthError {
 #[derive(Clone)]
 pub struct Authenticator {
     directory: Directory,
+    tokens: Option<Arc<Reader>>,
+    clock: Clock,
 }
 
-/// What a client shows, told apart by its form alone. Tokens of an identity provider join here, beside the keys.
-enum Credential {
+/// What a client shows, told apart by its form alone.
+enum Shown<'a> {
     Key(Secret),
+    Token(&'a str),
 }
 
-impl Credential {
-    fn read(authorization: Option<&str>) -> Result<Self, AuthError> {
+impl<'a> Shown<'a> {
+    fn read(authorization: Option<&'a str>) -> Result<Self, AuthError> {
         let value = authorization.ok_or(AuthError::Unauthenticated(MISSING))?.trim();
-        let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let (_, token) = token.ok_or(AuthError::Unauthenticated(NO_BEARER))?;
-        Secret::parse(token.trim_start()).map(Self::Key).ok_or(AuthError::Unauthenticated(NO_KEY))
+        let text = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let (_, text) = text.ok_or(AuthError::Unauthenticated(NO_BEARER))?;
+        let text = text.trim_start();
+        match Secret::parse(text) {
+            Some(secret) => Ok(Self::Key(secret)),
+            None if text.bytes().filter(|byte| *byte == b'.').count() == 2 => Ok(Self::Token(text)),
+            None => Err(AuthError::Unauthenticated(NO_KEY)),
+        }
     }
 }
 
 impl Authenticator {
-    /// An authenticator of the keys in `directory`.
-    pub fn new(directory: Directory) -> Self {
-        Self { directory }
+    /// An authenticator of the keys in `directory`, and of the tokens of a provider where one is configured.
+    pub fn new(directory: Directory, tokens: Option<Tokens>, clock: Clock) -> io::Result<Self> {
+        let tokens = tokens.map(|tokens| Reader::new(tokens, clock.clone()).map(Arc::new)).transpose()?;
+        Ok(Self { directory, tokens, clock })
     }
 
     /// The actor for an `Authorization` value, who asks from `address`.
@@ -57,18 +75,33 @@ impl Authenticator {
         address: IpAddr,
         request_id: String,
     ) -> Result<Arc<Actor>, AuthError> {
-        let found = match Credential::read(authorization)? {
-            Credential::Key(secret) => self.directory.find(&secret).await,
-        };
-        let principal = checked(found)?.ok_or(AuthError::Unauthenticated(ENDED))?;
-        Ok(Arc::new(principal.actor(address, Some(request_id))))
+        match Shown::read(authorization)? {
+            Shown::Key(secret) => {
+                let principal = checked(self.directory.find(&secret).await)?;
+                let principal = principal.ok_or(AuthError::Unauthenticated(ENDED))?;
+                Ok(Arc::new(principal.actor(address, Some(request_id))))
+            }
+            Shown::Token(token) => {
+                let reader = self.tokens.as_ref().ok_or(AuthError::Unauthenticated(NO_KEY))?;
+                let (login, expires_at) = reader.read(token).await?;
+                let principal = checked(self.directory.admit(&login).await)?;
+                let principal = principal.ok_or(AuthError::Unauthenticated(NO_LOGIN))?;
+                let actor = principal.actor(address, Some(request_id));
+                Ok(Arc::new(Actor { expires_at: Some(expires_at), ..actor }))
+            }
+        }
     }
 
     /// The same actor as its credential stands now, with the rights it has now; none where it has ended.
     pub async fn renew(&self, actor: &Arc<Actor>) -> Result<Option<Arc<Actor>>, AuthError> {
-        let Some(key) = actor.key else { return Ok(Some(Arc::clone(actor))) };
-        let principal = checked(self.directory.renew(key).await)?;
-        Ok(principal.map(|principal| Arc::new(principal.actor(actor.address, actor.request_id.clone()))))
+        let Some(credential) = &actor.credential else { return Ok(Some(Arc::clone(actor))) };
+        let principal = checked(self.directory.renew(credential).await)?;
+        let Some(principal) = principal else { return Ok(None) };
+        let renewed = principal.actor(actor.address, actor.request_id.clone());
+        // The end of a login is in its token, which was shown once.
+        let renewed = Actor { expires_at: renewed.expires_at.or(actor.expires_at), ..renewed };
+        let stands = renewed.expires_at.is_none_or(|end| self.clock.now() < end);
+        Ok(stands.then(|| Arc::new(renewed)))
     }
 }
 
@@ -86,7 +119,7 @@ mod tests {
     use super::*;
 
     fn read(authorization: Option<&str>) -> Result<(), AuthError> {
-        Credential::read(authorization).map(|Credential::Key(_)| ())
+        Shown::read(authorization).map(|_| ())
     }
 
     #[test]
@@ -106,7 +139,8 @@ mod tests {
             (Some("Basic dTpw"), NO_BEARER),
             (Some("cck_"), NO_BEARER),
             (Some("Bearer cck_000000000000000000000000000000000000"), NO_KEY),
-            (Some("Bearer eyJhbGciOiJub25lIn0.e30."), NO_KEY),
+            (Some("Bearer eyJhbGciOiJub25lIn0.e30"), NO_KEY),
+            (Some("Bearer a.b.c.d"), NO_KEY),
         ] {
             assert_eq!(read(authorization), Err(AuthError::Unauthenticated(message)), "{authorization:?}");
         }

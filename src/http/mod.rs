@@ -10,7 +10,9 @@ pub mod auth;
 mod graphql;
 mod guard;
 pub mod health;
+pub mod listen;
 mod negotiation;
+mod origin;
 mod parameter;
 mod socket;
 mod stream;
@@ -18,7 +20,7 @@ mod watch;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +31,7 @@ use std::{
 use async_graphql::http::GraphiQLSource;
 use axum::{
     Router,
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderValue, StatusCode, Uri, header, request::Parts},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
@@ -38,8 +40,12 @@ use axum::{
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{auth::Authenticator, health::Readiness};
-use crate::{config::Limits, graphql::Graph};
+pub use self::socket::Seats;
+use self::{auth::Authenticator, health::Readiness, origin::Page};
+use crate::{
+    config::{Limits, Networks},
+    graphql::Graph,
+};
 
 /// What the routes work with.
 pub struct Http {
@@ -49,6 +55,12 @@ pub struct Http {
     pub auth: Authenticator,
     /// Sizes, counts and deadlines.
     pub limits: Limits,
+    /// The proxies that are believed.
+    pub proxies: Networks,
+    /// The origins of pages, beside our own, that may ask.
+    pub origins: Arc<[String]>,
+    /// Who has how many sockets.
+    pub seats: Seats,
     /// Cancelled when the service is to stop: open sockets then drain.
     pub shutdown: CancellationToken,
     /// Counts open sockets, which axum's own shutdown does not wait for.
@@ -61,12 +73,17 @@ pub struct Http {
 #[derive(Clone)]
 struct RequestId(String);
 
+/// The client's address, likewise.
+#[derive(Clone, Copy)]
+struct ClientAddress(IpAddr);
+
 /// The operation's name, in a response's extensions: the handler knows it, the log wants it.
 #[derive(Clone, Default)]
 struct OperationName(Option<String>);
 
 /// The service's routes. Serve them with connect info (`SocketAddr`), or every client's address is unspecified.
 pub fn router(http: Http) -> Router {
+    let http = Arc::new(http);
     Router::new()
         .route("/graphql", any(graphql::endpoint))
         .route("/schema.graphql", get(schema))
@@ -74,11 +91,14 @@ pub fn router(http: Http) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(not_found)
-        .layer(middleware::from_fn(observe))
-        .with_state(Arc::new(http))
+        .layer(middleware::from_fn_with_state(Arc::clone(&http), observe))
+        .with_state(http)
 }
 
-async fn schema(State(http): State<Arc<Http>>) -> Response {
+async fn schema(State(http): State<Arc<Http>>, uri: Uri) -> Response {
+    if !http.limits.introspection {
+        return not_found(uri).await;
+    }
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], http.graph.sdl().to_owned()).into_response()
 }
 
@@ -103,19 +123,28 @@ fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
 }
 
 /// Gives the request its id, the answer its common headers and the log its line.
-async fn observe(mut request: Request, next: Next) -> Response {
+async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = given_id(&request).unwrap_or_else(new_id);
     request.extensions_mut().insert(RequestId(id.clone()));
+    let address = origin::address(&request, &http.proxies);
+    request.extensions_mut().insert(ClientAddress(address));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let page = Page::of(request.headers(), &http.origins);
 
-    let mut response = next.run(request).await;
+    let mut response = match page.settle(&request) {
+        Some(response) => response,
+        None => next.run(request).await,
+    };
 
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("x-request-id", id);
     }
+    page.mark(headers);
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -154,8 +183,7 @@ fn request_id(parts: &Parts) -> String {
     parts.extensions.get::<RequestId>().map_or_else(new_id, |id| id.0.clone())
 }
 
-/// The client's address: the peer's. The one function to change when a proxy's word is to be trusted.
+/// The client's address, as `observe` found it.
 fn client_address(parts: &Parts) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical())
+    parts.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
 }

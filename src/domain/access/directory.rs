@@ -1,4 +1,4 @@
-//! The principals of keys, remembered for two seconds: what a busy client costs, and how late a revocation is seen.
+//! The principals of credentials, remembered for two seconds: what a busy client costs, and how late a revocation is seen.
 //!
 //! Every node remembers for itself. Requests that ask for the same key at once share one look-up. Keys that nobody has are remembered as
 //! well, apart, so that a flood of made-up ones drives out no real one. That a key was used is noted here and written later, by a task of
@@ -12,13 +12,16 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
+use sea_orm::EntityTrait;
 
 use super::{
-    Secret,
+    super::{Error as Failure, actor::Credential},
+    Login, Secret, account_of,
     principal::{By, Principal, find},
 };
 use crate::{
-    id::ApiKeyId,
+    entity::partner,
+    id::{ApiKeyId, PartnerId},
     store::{Db, Error, journal::Origin},
 };
 
@@ -29,7 +32,7 @@ const USE: TimeDelta = TimeDelta::minutes(1);
 /// Uses written by one transaction.
 const BATCH: usize = 500;
 
-/// Finds the principals of keys. Cheap to clone; clones remember together.
+/// Finds the principals of keys and logins. Cheap to clone; clones remember together.
 #[derive(Clone)]
 pub struct Directory {
     db: Db,
@@ -61,9 +64,42 @@ impl Directory {
         self.look_up(By::Hash(secret.hash())).await
     }
 
-    /// The same for a key that was found before: whether it still opens anything, and what.
-    pub async fn renew(&self, key: ApiKeyId) -> Result<Option<Arc<Principal>>, Arc<Error>> {
-        self.look_up(By::Key(key)).await
+    /// Whom a login stands for, if for anybody. A customer's account is made where it is named for the first time.
+    pub async fn admit(&self, login: &Arc<Login>) -> Result<Option<Arc<Principal>>, Arc<Error>> {
+        let by = By::Login(Arc::clone(login));
+        let found = self.look_up(by.clone()).await?;
+        let (None, Some(reference)) = (&found, &login.account) else { return Ok(found) };
+        if !self.open_account(login.partner.unwrap_or(PartnerId::HOUSE), reference).await? {
+            return Ok(None);
+        }
+        self.unknown.invalidate(&by).await;
+        self.look_up(by).await
+    }
+
+    /// The same for a credential that was found before: whether it still opens anything, and what.
+    pub async fn renew(&self, credential: &Credential) -> Result<Option<Arc<Principal>>, Arc<Error>> {
+        self.look_up(match credential {
+            Credential::Key(key) => By::Key(*key),
+            Credential::Login(login) => By::Login(Arc::clone(login)),
+        })
+        .await
+    }
+
+    /// Makes the account of a partner's customer, if there is such a partner.
+    async fn open_account(&self, partner: PartnerId, reference: &str) -> Result<bool, Arc<Error>> {
+        let origin = Origin::system("logins");
+        let opened = self.db.write(&origin, |tx| async move {
+            let partner = partner::Entity::find_by_id(partner).one(tx.connection().await?).await?;
+            if let Some(partner) = &partner {
+                account_of(&tx, partner.root_id, reference).await?;
+            }
+            Ok::<_, Failure>((tx, partner.is_some()))
+        });
+        match opened.await {
+            Ok(opened) => Ok(opened),
+            Err(Failure::Store(error)) => Err(Arc::new(error)),
+            Err(Failure::Refused(_) | Failure::Forbidden) => Ok(false),
+        }
     }
 
     /// Forgets everything, so that a change made here is seen here by the next request.
@@ -103,9 +139,9 @@ impl Directory {
         if self.unknown.contains_key(&by) {
             return Ok(None);
         }
-        let found = self.known.try_get_with(by, async {
+        let found = self.known.try_get_with(by.clone(), async {
             let principal =
-                find(&self.db, by).await.map_err(|error| Miss::Failed(Arc::new(error)))?.ok_or(Miss::Unknown)?;
+                find(&self.db, &by).await.map_err(|error| Miss::Failed(Arc::new(error)))?.ok_or(Miss::Unknown)?;
             self.note_use(&principal, now);
             Ok(Arc::new(principal))
         });
@@ -122,8 +158,9 @@ impl Directory {
     }
 
     fn note_use(&self, principal: &Principal, now: DateTime<Utc>) {
+        let Credential::Key(key) = principal.credential else { return };
         if principal.stands(now) && principal.last_used_at.is_none_or(|last| last < now - USE) {
-            self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(principal.key, now);
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
         }
     }
 }

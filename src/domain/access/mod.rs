@@ -1,10 +1,11 @@
-//! API keys: making one, ending one, and finding out who shows one.
+//! Credentials: API keys, making one, ending one, and finding out who shows one; and the logins of an identity provider.
 //!
 //! A key has a role, and with it a partner or an account: a PARTNER key is its partner's and of those below, a CUSTOMER key one account's,
 //! a PROVISIONER key may be kept to a partner's sales. The secret is shown to whoever makes the key and is nowhere after that. A key is
 //! never changed but to be ended; what it opens is looked up anew every two seconds, see [`Directory`].
 
 mod directory;
+mod login;
 mod principal;
 mod secret;
 
@@ -12,7 +13,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 
-pub use self::{directory::Directory, principal::Principal, secret::Secret};
+pub use self::{directory::Directory, login::Login, principal::Principal, secret::Secret};
 use super::{
     Actor, Error, Operation,
     account::{Named, Reference},
@@ -68,12 +69,21 @@ pub async fn create(tx: &mut Tx, actor: &Actor, command: &Create) -> Result<Outc
     };
 
     let name = input::text(&command.name, input::NAME).map_err(|refusal| refusal.at(["name"]))?;
-    belongs(command)?;
+    let account = command.account_reference.as_deref();
+    if let Some((field, message)) = refuses(command.role, command.partner_id, account) {
+        return Err(invalid(message).at([field]).into());
+    }
     if command.expires_at.is_some_and(|end| end <= tx.now()) {
         return Err(invalid("a key must end in the future").at(["expiresAt"]).into());
     }
 
-    let account = customer(tx, actor, command, partner.as_ref()).await?;
+    let account = match account {
+        None => None,
+        Some(reference) => {
+            let namespace = partner.as_ref().map_or(PartnerId::HOUSE, |partner| partner.root_id);
+            Some(account_of(tx, namespace, reference).await?)
+        }
+    };
     let key = Model {
         id: tx.id(),
         name,
@@ -117,46 +127,34 @@ pub async fn revoke(tx: &mut Tx, actor: &Actor, command: &Revoke) -> Result<Outc
     Ok(Outcome { api_key_id: key.id })
 }
 
-/// Refuses a role without whom it acts for, or with more than that.
-fn belongs(command: &Create) -> Result<(), Error> {
-    let refuse = |field: &str, message: String| Err(invalid(message).at([field]).into());
-    let (role, partner, account) = (command.role, command.partner_id, command.account_reference.as_deref());
+/// Why a credential of `role` cannot be for that partner and account: the part that is wrong, and what is.
+fn refuses(role: Role, partner: Option<PartnerId>, account: Option<&str>) -> Option<(&'static str, String)> {
     match role {
-        Role::Partner if partner.is_none() => refuse("partnerId", "a PARTNER key needs a partner".to_owned()),
+        Role::Partner if partner.is_none() => Some(("partnerId", "a PARTNER key needs a partner".to_owned())),
         Role::Customer if account.is_none() => {
-            refuse("accountReference", "a CUSTOMER key needs the reference of an account".to_owned())
+            Some(("accountReference", "a CUSTOMER key needs the reference of an account".to_owned()))
         }
         Role::Admin | Role::Support if partner.is_some() => {
-            refuse("partnerId", format!("a key with the role {role} belongs to no partner"))
+            Some(("partnerId", format!("a key with the role {role} belongs to no partner")))
         }
         Role::Admin | Role::Support | Role::Partner | Role::Provisioner if account.is_some() => {
-            refuse("accountReference", format!("a key with the role {role} belongs to no account"))
+            Some(("accountReference", format!("a key with the role {role} belongs to no account")))
         }
-        Role::Admin | Role::Support | Role::Partner | Role::Provisioner | Role::Customer => Ok(()),
+        Role::Admin | Role::Support | Role::Partner | Role::Provisioner | Role::Customer => None,
     }
 }
 
-/// The account of a customer's key, made where it is named for the first time.
-async fn customer(
-    tx: &Tx,
-    actor: &Actor,
-    command: &Create,
-    partner: Option<&partner::Model>,
-) -> Result<Option<account::Model>, Error> {
-    let Some(reference) = &command.account_reference else { return Ok(None) };
-    let namespace = partner.map_or(PartnerId::HOUSE, |partner| partner.root_id);
-    let beneath = Actor { namespace, ..actor.clone() };
-    let reference = Reference { external_reference: reference.clone(), email: None, display_name: None };
-    let resolved = async { Named::by(&beneath, Some(&reference))?.resolve(tx, &beneath, None).await };
-    match resolved.await {
-        Ok(account) => Ok(Some(account)),
-        Err(Error::Refused(refusal)) => Err(refusal.at(["accountReference"]).into()),
-        Err(error) => Err(error),
-    }
+/// A customer's account, made where it is named for the first time.
+async fn account_of(tx: &Tx, namespace: PartnerId, reference: &str) -> Result<account::Model, Error> {
+    let within = Actor { namespace, ..Actor::system("access") };
+    let reference = Reference { external_reference: reference.to_owned(), email: None, display_name: None };
+    let resolved = async { Named::by(&within, Some(&reference))?.resolve(tx, &within, None).await };
+    resolved.await.map_err(|error: Error| error.refusing(|refusal| refusal.at(["accountReference"])))
 }
 
 fn journal(tx: &mut Tx, kind: EventType, key: &Model, account: Option<&account::Model>) {
     tx.append(event::Model {
+        api_key_id: Some(key.id),
         partner_id: key.partner_id,
         account_id: account.map(|account| account.id),
         account_partner_id: account.map(|account| account.partner_id),

@@ -30,6 +30,6 @@ impl Viewer {
     /// The API key itself. Null where the credential is a login.
     async fn api_key(&self, ctx: &Context<'_>) -> Option<Result<ApiKey, Fault>> {
         let session = Session::of(ctx);
-        session.reader().own_key(session.actor.key?).await.transpose().map(|key| key.map(ApiKey::from))
+        session.reader().own_key(session.actor.key()?).await.transpose().map(|key| key.map(ApiKey::from))
     }
 }

@@ -1,0 +1,191 @@
+//! The keys of the identity provider, by which its tokens are told from anybody else's.
+//!
+//! They are fetched when they are first needed, and again when they are five minutes old or a token names one that is not among them: so
+//! a provider may change its keys at any time. However many tokens are shown, they are fetched at most once in ten seconds, by one request
+//! at a time, within five seconds and a quarter of a megabyte. While they cannot be fetched the old ones go on counting. A key is bound to
+//! the algorithms of its own type, none of which is symmetric: what a token says about its algorithm only chooses among them.
+
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use axum::{
+    body::Bytes,
+    http::{Request, Uri, header},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
+};
+use serde::Deserialize;
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::clock::Clock;
+
+/// How long keys count without a look at whether they still do.
+const FRESH: TimeDelta = TimeDelta::minutes(5);
+/// How long after one attempt to fetch them the next may follow.
+const PAUSE: TimeDelta = TimeDelta::seconds(10);
+const DEADLINE: Duration = Duration::from_secs(5);
+const MOST_BYTES: usize = 256 * 1024;
+
+/// A key, and what it may have been used for.
+#[derive(Clone)]
+pub struct Key {
+    id: Option<String>,
+    pub algorithms: &'static [Algorithm],
+    /// The one algorithm that the provider keeps it for, where it says so.
+    only: Option<Algorithm>,
+    pub decoding: DecodingKey,
+}
+
+/// Why a key cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The provider has no such key.
+    Unknown,
+    /// The provider cannot be asked.
+    Unavailable,
+}
+
+/// The provider's keys, as they were when it was last asked.
+pub struct Issuer {
+    address: Uri,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    clock: Clock,
+    known: RwLock<Arc<Vec<Key>>>,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    last: Option<DateTime<Utc>>,
+    answered: Option<DateTime<Utc>>,
+}
+
+impl Asked {
+    fn lately(&self, now: DateTime<Utc>) -> bool {
+        self.last.is_some_and(|last| now < last + PAUSE)
+    }
+
+    fn fresh(&self, now: DateTime<Utc>) -> bool {
+        self.answered.is_some_and(|answered| now < answered + FRESH)
+    }
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+impl Issuer {
+    /// The provider whose keys are at `address`. Nothing is fetched yet.
+    pub fn new(address: &str, clock: Clock) -> io::Result<Self> {
+        let address = address.parse().map_err(io::Error::other)?;
+        let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { address, client, clock, known: RwLock::default(), asked: Mutex::default() })
+    }
+
+    /// The key called `id` that may have been used with `algorithm`. A token that names no key is taken to mean the only one there is.
+    pub async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Key, Missing> {
+        let found = self.known(id, algorithm);
+        // Whoever finds old keys asks for new ones; whoever comes meanwhile makes do with the old.
+        let mut asked = match (&found, self.asked.try_lock()) {
+            (Some(key), Err(_)) => return Ok(key.clone()),
+            (_, Ok(asked)) => asked,
+            (None, Err(_)) => self.asked.lock().await,
+        };
+        let now = self.clock.now();
+        let found = self.known(id, algorithm);
+        if asked.lately(now) || (found.is_some() && asked.fresh(now)) {
+            let missing = if asked.answered == asked.last { Missing::Unknown } else { Missing::Unavailable };
+            return found.ok_or(missing);
+        }
+        // Noted before, so that one who gives up half-way has asked as well.
+        asked.last = Some(now);
+        match self.fetch().await {
+            Ok(keys) => {
+                asked.answered = Some(now);
+                *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+                self.known(id, algorithm).ok_or(Missing::Unknown)
+            }
+            Err(cause) => {
+                tracing::warn!(error.cause = %cause, "the keys of the identity provider cannot be fetched");
+                found.ok_or(Missing::Unavailable)
+            }
+        }
+    }
+
+    fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Key> {
+        let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
+        let mut fitting =
+            known.iter().filter(|key| key.verifies(algorithm) && (id.is_none() || key.id.as_deref() == id));
+        let first = fitting.next()?;
+        (id.is_some() || fitting.next().is_none()).then(|| first.clone())
+    }
+
+    async fn fetch(&self) -> Result<Vec<Key>, Box<dyn std::error::Error + Send + Sync>> {
+        let request =
+            Request::get(self.address.clone()).header(header::ACCEPT, "application/json").body(Empty::new())?;
+        let fetching = async {
+            let response = self.client.request(request).await?;
+            if !response.status().is_success() {
+                return Err(format!("the answer is {}", response.status()).into());
+            }
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
+                Limited::new(response.into_body(), MOST_BYTES).collect().await?.to_bytes(),
+            )
+        };
+        let bytes = timeout(DEADLINE, fetching).await??;
+        let set: KeySet = serde_json::from_slice(&bytes)?;
+        // A key that is of no use here, or of a kind that is not known, is no reason to do without the others.
+        Ok(set.keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect())
+    }
+}
+
+impl Key {
+    fn read(jwk: &Jwk) -> Option<Self> {
+        let common = &jwk.common;
+        let signs = common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
+            && common.key_operations.as_ref().is_none_or(|purposes| purposes.contains(&KeyOperations::Verify));
+        let algorithms = algorithms(&jwk.algorithm)?;
+        // An algorithm by a name that is not known here is none of those above.
+        let only = common.key_algorithm.map(|algorithm| algorithm.to_string().parse()).transpose().ok()?;
+        let decoding = DecodingKey::from_jwk(jwk).ok()?;
+        signs.then(|| Self { id: common.key_id.clone(), algorithms, only, decoding })
+    }
+
+    fn verifies(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm) && self.only.is_none_or(|only| only == algorithm)
+    }
+}
+
+/// The algorithms of a key's type; none where it is of no use here.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a kind that the library may come to know counts once it is listed here"
+)]
+fn algorithms(key: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
+    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+    let curve = match key {
+        AlgorithmParameters::RSA(_) => return Some(&[RS256, RS384, RS512, PS256, PS384, PS512]),
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => return Some(&[EdDSA]),
+        AlgorithmParameters::EllipticCurve(key) => &key.curve,
+        _ => return None,
+    };
+    match curve {
+        EllipticCurve::P256 => Some(&[ES256]),
+        EllipticCurve::P384 => Some(&[ES384]),
+        _ => None,
+    }
+}
