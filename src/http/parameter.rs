@@ -1,12 +1,15 @@
 //! The members of a GraphQL request, read alike from a body, from a query string and from a socket's message.
 //!
 //! Strict about kinds, so that a mistake is named instead of guessed around: `query` and `operationName` are strings,
-//! `variables` and `extensions` are maps, null means absent. Unknown members are ignored, as the specification asks,
+//! `variables` and `extensions` are maps, null means absent. `documentId` may stand in place of `query`. Unknown members are ignored, as the specification asks,
 //! and so is what `extensions` holds: nothing is offered through it. Lists of requests are not served.
 
 use async_graphql::{Name, Request, ServerError, Value, Variables, indexmap::IndexMap};
 
 use crate::graphql::answer::{BAD_USER_INPUT, refusal};
+
+/// The member that stands for a document; how it comes in a [`Request`] is between the functions here.
+const DOCUMENT_ID: &str = "documentId";
 
 /// A JSON object.
 pub type Object = IndexMap<Name, Value>;
@@ -37,7 +40,7 @@ pub fn from_query_string(pairs: Vec<(String, String)>) -> Result<Request, Server
     let mut members = Object::new();
     for (name, text) in pairs {
         let value = match name.as_str() {
-            "query" | "operationName" => Value::String(text),
+            "query" | "operationName" | DOCUMENT_ID => Value::String(text),
             "variables" | "extensions" if text.is_empty() => Value::Null,
             "variables" | "extensions" => {
                 serde_json::from_str(&text).map_err(|_| bad(format!("The parameter \"{name}\" is not valid JSON.")))?
@@ -58,10 +61,17 @@ pub fn from_query_string(pairs: Vec<(String, String)>) -> Result<Request, Server
 /// `BAD_USER_INPUT` naming the member that is missing or of the wrong kind.
 pub fn from_object(mut members: Object) -> Result<Request, ServerError> {
     let mut take = |name: &str| members.swap_remove(name).filter(|value| *value != Value::Null);
-    let mut request = match take("query") {
-        Some(Value::String(query)) => Request::new(query),
-        Some(_) => return Err(bad("The member \"query\" must be a string.")),
-        None => return Err(bad("The member \"query\" is missing: it holds the GraphQL document to run.")),
+    let mut request = match (take("query"), take(DOCUMENT_ID)) {
+        (Some(Value::String(query)), None) => Request::new(query),
+        (Some(_), None) => return Err(bad("The member \"query\" must be a string.")),
+        (None, Some(id @ Value::String(_))) => {
+            let mut request = Request::new("");
+            request.extensions.insert(DOCUMENT_ID.to_owned(), id);
+            request
+        }
+        (None, Some(_)) => return Err(bad("The member \"documentId\" must be a string.")),
+        (Some(_), Some(_)) => return Err(bad("The members \"query\" and \"documentId\" exclude each other.")),
+        (None, None) => return Err(bad("The member \"query\" is missing: it holds the GraphQL document to run.")),
     };
     request.operation_name = match take("operationName") {
         Some(Value::String(name)) => Some(name),
@@ -76,6 +86,14 @@ pub fn from_object(mut members: Object) -> Result<Request, ServerError> {
     match take("extensions") {
         Some(Value::Object(_)) | None => Ok(request),
         Some(_) => Err(bad("The member \"extensions\" must be a map.")),
+    }
+}
+
+/// Takes the id of the document that is to be run out of a request that has it in place of the document.
+pub fn document_id(request: &mut Request) -> Option<String> {
+    match request.extensions.remove(DOCUMENT_ID) {
+        Some(Value::String(id)) => Some(id),
+        _ => None,
     }
 }
 

@@ -24,9 +24,13 @@ use async_graphql::{
     },
 };
 
-use crate::config::Limits;
-use crate::graphql::answer::{
-    BAD_USER_INPUT, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, QUERY_TOO_COMPLEX, refusal, refusal_at,
+use super::parameter;
+use crate::{
+    config::{Documents, Limits},
+    graphql::answer::{
+        BAD_USER_INPUT, FORBIDDEN, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, QUERY_TOO_COMPLEX, refusal,
+        refusal_at,
+    },
 };
 
 /// How deep brackets of all kinds may nest, and selections with their fragments expanded. Far above what the depth
@@ -39,6 +43,7 @@ const NESTING: usize = 64;
 ///
 /// The one refusal to answer with, its `extensions.code` set.
 pub fn admit(request: &mut Request, limits: &Limits) -> Result<OperationType, ServerError> {
+    trust(request, limits.documents.as_ref())?;
     token::scan(&request.query, limits.document_tokens)?;
     // Several clients send an empty name where they mean none.
     request.operation_name = request.operation_name.take().filter(|name| !name.is_empty());
@@ -53,6 +58,26 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<OperationType, Se
     }
     request.set_parsed_query(document);
     Ok(kind)
+}
+
+/// Puts the document in place of its id, and refuses one that is not on the list, where there is one.
+fn trust(request: &mut Request, documents: Option<&Documents>) -> Result<(), ServerError> {
+    let id = parameter::document_id(request);
+    match (documents, id) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => {
+            Err(refusal(BAD_USER_INPUT, "Documents are not known by ids here: send the member \"query\"."))
+        }
+        (Some(documents), None) if documents.has(&request.query) => Ok(()),
+        (Some(_), None) => Err(refusal(FORBIDDEN, "The document is not one of those that are run here.")),
+        (Some(documents), Some(id)) => match documents.find(&id) {
+            Some(document) => {
+                document.clone_into(&mut request.query);
+                Ok(())
+            }
+            None => Err(refusal(FORBIDDEN, "There is no document of that id among those that are run here.")),
+        },
+    }
 }
 
 /// The parser's own text quotes the client's line and draws an arrow; position and expectation say the same in one
@@ -71,7 +96,8 @@ fn unreadable(error: &parser::Error) -> ServerError {
 }
 
 fn check(document: &ExecutableDocument, limits: &Limits) -> Result<(), ServerError> {
-    let mut sizes = Sizes { document, most: limits.expanded_selections, known: HashMap::new() };
+    let Limits { expanded_selections: most, introspection, .. } = *limits;
+    let mut sizes = Sizes { document, most, introspection, known: HashMap::new() };
     for name in document.fragments.keys() {
         sizes.fragment(name, 0)?;
     }
@@ -94,6 +120,7 @@ struct Size {
 struct Sizes<'a> {
     document: &'a ExecutableDocument,
     most: usize,
+    introspection: bool,
     known: HashMap<&'a str, Option<Size>>,
 }
 
@@ -124,6 +151,9 @@ impl<'a> Sizes<'a> {
         for selection in &set.items {
             let inner = match &selection.node {
                 _ if depth >= NESTING => return Err(too_deep(selection.pos)),
+                Selection::Field(field) if !self.introspection && asks_for_schema(&field.node) => {
+                    return Err(refusal_at(GRAPHQL_VALIDATION_FAILED, "Introspection is turned off.", selection.pos));
+                }
                 Selection::Field(field) => self.set(&field.node.selection_set.node, depth + 1)?,
                 Selection::InlineFragment(inline) => self.set(&inline.node.selection_set.node, depth + 1)?,
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, depth + 1)?,
@@ -145,6 +175,10 @@ impl<'a> Sizes<'a> {
         let message = format!("With its fragments expanded, the document has more than {} selections.", self.most);
         Err(refusal_at(QUERY_TOO_COMPLEX, message, at))
     }
+}
+
+fn asks_for_schema(field: &Field) -> bool {
+    matches!(field.name.node.as_str(), "__schema" | "__type")
 }
 
 fn too_deep(at: Pos) -> ServerError {

@@ -105,6 +105,11 @@ impl App {
         Self { node, ..self.clone() }
     }
 
+    /// Where this node listens.
+    pub fn address(&self) -> SocketAddr {
+        self.node.address
+    }
+
     /// Tells this node to shut down, as a signal would; its sockets are drained.
     pub fn stop(&self) {
         self.node.stop.cancel();

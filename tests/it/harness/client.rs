@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use reqwest::{RequestBuilder, StatusCode, header::ACCEPT};
+use reqwest::{Method, RequestBuilder, StatusCode, header::ACCEPT};
 use serde_json::{Value, json};
 
 use super::{Socket, Stream, Subscription};
@@ -90,6 +90,11 @@ impl Client {
     /// A plain POST to `path`, under this client's credential.
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.authorized(self.http.post(self.url(path)))
+    }
+
+    /// A plain request by another method.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.authorized(self.http.request(method, self.url(path)))
     }
 
     fn url(&self, path: &str) -> String {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
@@ -17,6 +18,8 @@ use super::Database;
 pub struct Program {
     settings: BTreeMap<String, String>,
     directory: PathBuf,
+    /// Where its standard error goes, where more comes than a pipe holds.
+    log: Option<PathBuf>,
 }
 
 /// What a run of the program left.
@@ -38,7 +41,7 @@ impl Program {
     /// The program over `database`, with the keys that the harness' services have, in the database's directory.
     pub fn over(database: &Database) -> Self {
         let keys = database.directory().join("claimcheck.keys");
-        let program = Self { settings: BTreeMap::new(), directory: database.directory().to_owned() };
+        let program = Self { settings: BTreeMap::new(), directory: database.directory().to_owned(), log: None };
         let program = program.set("DATABASE_URL", database.url()).set("CLAIMCHECK_KEYS", &keys.to_string_lossy());
         program.set("CLAIMCHECK_LISTEN", "127.0.0.1:0").set("RUST_BACKTRACE", "1")
     }
@@ -47,6 +50,11 @@ impl Program {
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The same with its standard error in a file.
+    pub fn log_to(self, file: PathBuf) -> Self {
+        Self { log: Some(file), ..self }
     }
 
     /// The same without a setting.
@@ -72,7 +80,8 @@ impl Program {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claimcheck"));
         command.args(arguments).env_clear().envs(&self.settings).current_dir(&self.directory);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let log = self.log.as_ref().map(|file| File::create(file).expect("a file"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.map_or_else(Stdio::piped, Stdio::from));
         command
     }
 }
