@@ -10,6 +10,8 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 mod m20261122_000001_create_records;
 mod m20261122_000002_create_journal;
 mod m20261125_000003_drop_keys_to_hot_rows;
+mod m20261125_000004_number_code_guesses;
+mod m20261125_000005_name_who_acted;
 
 /// The table that says which migrations a database has; a database without it is not ours.
 pub const MIGRATIONS: &str = "claimcheck_migrations";
@@ -27,6 +29,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_create_records::Migration),
             Box::new(m20261122_000002_create_journal::Migration),
             Box::new(m20261125_000003_drop_keys_to_hot_rows::Migration),
+            Box::new(m20261125_000004_number_code_guesses::Migration),
+            Box::new(m20261125_000005_name_who_acted::Migration),
         ]
     }
 }

@@ -12,9 +12,12 @@ mod open;
 mod script;
 mod tx;
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use sea_orm::{DatabaseConnection, DbBackend};
@@ -59,6 +62,8 @@ pub struct Settings {
     pub server_guesses: u32,
     /// Failures of a provisioning operation after which somebody has to decide.
     pub provisioning_attempts: i32,
+    /// How long a statement may run, or wait for others; commands may take their time.
+    pub statement_timeout: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -70,6 +75,7 @@ impl Default for Settings {
             guesses: 10,
             server_guesses: 1_000,
             provisioning_attempts: 10,
+            statement_timeout: None,
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::{clock::Clock, id::Ids};
 /// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 const SQLITE_READERS: u32 = 4;
+/// How long to wait for another process that writes to the same file.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// What `migrate status` tells of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Db {
         let db = Self::connect(url, connections, clock, ids, settings).await?;
         let unreachable = |cause: DbErr| OpenError::Failed { url: shown(url), cause: cause.to_string() };
         refuse_foreign(db.reader(), url).await?;
-        db.migrate().await.map_err(unreachable)?;
+        db.migrate(url).await.map_err(unreachable)?;
         Ok(db)
     }
 
@@ -51,15 +53,16 @@ impl Db {
         settings: Settings,
     ) -> Result<Self, OpenError> {
         let unreachable = |cause: DbErr| OpenError::Unreachable { url: shown(url), cause: cause.to_string() };
+        let patience = settings.statement_timeout;
         let (mut reader, mut writer) = if DbBackend::Sqlite.is_prefix_of(url) {
-            let writer = Database::connect(sqlite(url, 1)).await.map_err(unreachable)?;
-            let reader = Database::connect(sqlite(url, SQLITE_READERS)).await.map_err(unreachable)?;
+            let writer = Database::connect(sqlite(url, 1, patience)).await.map_err(unreachable)?;
+            let reader = Database::connect(sqlite(url, SQLITE_READERS, patience)).await.map_err(unreachable)?;
             refuse_old_sqlite(&writer, url).await?;
             (reader, writer)
         } else if DbBackend::Postgres.is_prefix_of(url) {
             // A pool tries again until its time is up, and then has forgotten why.
             sqlx::PgConnection::connect(url).await.map_err(|cause| unreachable(DbErr::Custom(cause.to_string())))?;
-            let pool = Database::connect(postgres(url, connections)).await.map_err(unreachable)?;
+            let pool = Database::connect(postgres(url, connections, patience)).await.map_err(unreachable)?;
             (pool.clone(), pool)
         } else {
             return Err(OpenError::UnknownEngine(url.split(':').next().unwrap_or_default().to_owned()));
@@ -77,12 +80,15 @@ impl Db {
 
     /// Applies the migrations that are missing. Several processes may do so at once: on PostgreSQL they wait for each other, on SQLite
     /// whoever comes second finds the work done when it looks again.
-    async fn migrate(&self) -> Result<(), DbErr> {
+    async fn migrate(&self, url: &str) -> Result<(), DbErr> {
         if self.backend() == DbBackend::Postgres {
-            let turn = self.0.writer.begin().await?;
+            // By connections of its own, on which a statement may take as long as it takes.
+            let patient = Database::connect(postgres(url, 2, None)).await?;
+            let turn = patient.begin().await?;
             turn.execute_unprepared("SELECT pg_advisory_xact_lock(7311046)").await?;
-            Migrator::up(&self.0.writer, None).await?;
-            return turn.commit().await;
+            Migrator::up(&patient, None).await?;
+            turn.commit().await?;
+            return patient.close().await;
         }
         let mut attempt = Migrator::up(&self.0.writer, None).await;
         for _ in 0..20 {
@@ -107,10 +113,11 @@ pub async fn migration_status(url: &str) -> Result<Vec<Pending>, OpenError> {
     Ok(names.map(|name| Pending { applied: applied.contains(&name), name }).collect())
 }
 
-fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+fn sqlite(url: &str, connections: u32, patience: Option<Duration>) -> ConnectOptions {
+    let patience = patience.map_or(BUSY, |patience| patience.min(BUSY));
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).sqlx_logging(false).acquire_timeout(Duration::from_secs(30));
-    options.map_sqlx_sqlite_opts(|options| {
+    options.map_sqlx_sqlite_opts(move |options| {
         use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
         options
             .create_if_missing(true)
@@ -118,7 +125,7 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             // NORMAL may lose the last commits when the power fails.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10))
+            .busy_timeout(patience)
             .statement_cache_capacity(400)
             // A checkpoint every 1,000 pages costs a third of the writer's throughput.
             .pragma("wal_autocheckpoint", "10000")
@@ -127,7 +134,8 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
+fn postgres(url: &str, connections: u32, patience: Option<Duration>) -> ConnectOptions {
+    let patience = patience.map_or_else(|| "0".to_owned(), |patience| patience.as_millis().to_string());
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -136,9 +144,15 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
         .acquire_timeout(Duration::from_secs(10))
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .set_application_name("claimcheck");
-    options.map_sqlx_postgres_opts(|options| {
+    options.map_sqlx_postgres_opts(move |options| {
         // Every statement here is one walk along an index whatever its values are; planning each anew costs more than running it.
-        options.statement_cache_capacity(400).options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
+        // Whoever asked has given up by then, and what nobody waits for should not run on.
+        let patience = ("statement_timeout", patience.as_str());
+        options.statement_cache_capacity(400).options([
+            ("plan_cache_mode", "force_generic_plan"),
+            ("jit", "off"),
+            patience,
+        ])
     });
     options
 }

@@ -7,6 +7,7 @@ mod action;
 mod architecture;
 mod assignment;
 mod bearer;
+mod browser;
 mod cancel;
 mod catalog;
 mod codes;
@@ -21,6 +22,7 @@ mod idempotency;
 mod import;
 mod input;
 mod keys;
+mod limit;
 mod machines;
 mod migrations;
 mod paging;
@@ -51,6 +53,8 @@ fn main() -> std::process::ExitCode {
         action::tests(),
         assignment::tests(),
         bearer::tests(),
+        browser::tests(),
+        limit::tests(),
         cancel::tests(),
         codes::tests(),
         contest::tests(),

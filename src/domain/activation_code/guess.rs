@@ -1,7 +1,9 @@
 //! The guessing limit: a code of 120 random bits is not guessed, but whoever tries should find it slow.
 //!
 //! Well-formed codes that do not exist are counted over a quarter of an hour, in the database, so on all nodes together. Mistyped ones,
-//! which the check symbol tells, are not. A try past the limit is refused before the code is looked at, and writes nothing.
+//! which the check symbol tells, are not. A try past the limit is refused before the code is looked at, and writes nothing. A guess is
+//! counted by the statement that finds room for it, under a number that only one can have, so that many at once get no further than one
+//! after the other.
 
 use chrono::TimeDelta;
 use sea_orm::FromQueryResult;
@@ -24,10 +26,24 @@ struct Count {
     tried: i64,
 }
 
+/// The credential that guesses; people of two namespaces may have one name.
+fn principal(actor: &Actor) -> String {
+    format!("{} {}", actor.idempotency_scope(), actor.name)
+}
+
 /// Who is guessing: the credential, for whom, and from where.
 fn guesser(tx: &Tx, actor: &Actor, named: &Named) -> Result<Vec<u8>, Error> {
     let reference = named.reference.as_deref().unwrap_or_default();
-    Ok(tx.keyring()?.digest(format!("guess\0{}\0{reference}\0{}", actor.name, actor.address).as_bytes()))
+    Ok(tx.keyring()?.digest(format!("guess\0{}\0{reference}\0{}", principal(actor), actor.address).as_bytes()))
+}
+
+/// How many guesses a guesser has, and how many all of a credential have together.
+fn limits(tx: &Tx, actor: &Actor, named: &Named) -> [i64; 2] {
+    let settings = tx.settings();
+    // Behind a server's key stand many people; where it says for whom it asks, each of them is counted alone.
+    let person = actor.role == Role::Customer || named.reference.is_some();
+    let all = i64::from(settings.server_guesses);
+    [if person { i64::from(settings.guesses) } else { all }, all]
 }
 
 /// Refuses whoever has guessed too often lately.
@@ -35,13 +51,11 @@ pub async fn limit(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
     let since = tx.now() - TimeDelta::seconds(WINDOW_SECONDS.into());
     let sql = "SELECT sum(CASE WHEN guesser = $1 THEN 1 ELSE 0 END) AS own, count(*) AS tried \
                FROM code_guesses WHERE actor = $2 AND occurred_at > $3";
-    let values = vec![guesser(tx, actor, named)?.into(), actor.name.clone().into(), since.into()];
+    let values = vec![guesser(tx, actor, named)?.into(), principal(actor).into(), since.into()];
     let counts: Vec<Count> = tx.query(sql, values).await?;
     let (own, all) = counts.first().map_or((0, 0), |count| (count.own.unwrap_or(0), count.tried));
-    let settings = tx.settings();
-    // Behind a server's key stand many people; where it says for whom it asks, each of them is counted alone.
-    let person = actor.role == Role::Customer || named.reference.is_some();
-    if (person && own >= i64::from(settings.guesses)) || all >= i64::from(settings.server_guesses) {
+    let [most_own, most] = limits(tx, actor, named);
+    if own >= most_own || all >= most {
         let mut refusal = Refusal::new(RefusalCode::RateLimited, "too many unknown codes were tried: try again later");
         refusal.retry_after = Some(WINDOW_SECONDS);
         return Err(refusal.into());
@@ -49,11 +63,28 @@ pub async fn limit(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts a well-formed code that does not exist.
+/// Counts a well-formed code that does not exist; refuses as [`limit`] does where others took the last room meanwhile.
 pub async fn count(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
-    let sql = "INSERT INTO code_guesses (id, actor, guesser, occurred_at) VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO code_guesses (id, actor, guesser, occurred_at, turn) \
+               SELECT $1, $2, $3, $4, COALESCE(max(turn), 0) + 1 FROM code_guesses WHERE actor = $2 \
+               HAVING COALESCE(sum(CASE WHEN occurred_at > $5 AND guesser = $3 THEN 1 ELSE 0 END), 0) < $6 \
+               AND COALESCE(sum(CASE WHEN occurred_at > $5 THEN 1 ELSE 0 END), 0) < $7 \
+               ON CONFLICT (actor, turn) DO NOTHING";
     let id: crate::id::RedemptionAttemptId = tx.id();
-    let values = vec![id.into(), actor.name.clone().into(), guesser(tx, actor, named)?.into(), tx.now().into()];
-    tx.execute(sql, values).await?;
+    let since = tx.now() - TimeDelta::seconds(WINDOW_SECONDS.into());
+    let [most_own, most] = limits(tx, actor, named);
+    let values = vec![
+        id.into(),
+        principal(actor).into(),
+        guesser(tx, actor, named)?.into(),
+        tx.now().into(),
+        since.into(),
+        most_own.into(),
+        most.into(),
+    ];
+    // Whoever has the number that was to be ours has counted: there is room for one less, until there is none.
+    while tx.execute(sql, values.clone()).await?.rows_affected() == 0 {
+        limit(tx, actor, named).await?;
+    }
     Ok(())
 }
