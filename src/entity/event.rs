@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::{entity::prelude::*, sea_query::ExprTrait};
 
 use super::{
-    kind::{EntitlementStatus, EventType},
+    kind::{EntitlementStatus, EventType, Role},
     scope::{Arms, Scope, Scoped, among},
 };
 use crate::id::{
-    AccountId, ActivationCodeId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, OrderId, PartnerId,
-    ProductId, RedemptionAttemptId, ReservationId,
+    AccountId, ActivationCodeId, ApiKeyId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, OrderId,
+    PartnerId, ProductId, RedemptionAttemptId, ReservationId,
 };
 
 #[sea_orm::model]
@@ -25,6 +25,8 @@ pub struct Model {
     pub kind: EventType,
     pub occurred_at: DateTime<Utc>,
     pub actor: String,
+    /// The role in which somebody acted; none where it was the service itself.
+    pub actor_role: Option<Role>,
     /// The partner or namespace the actor acts for; none for the platform's own people and tasks.
     pub actor_partner_id: Option<PartnerId>,
     pub reason: Option<String>,
@@ -47,6 +49,8 @@ pub struct Model {
     pub assignment_id: Option<AssignmentId>,
     pub redemption_attempt_id: Option<RedemptionAttemptId>,
     pub exception_id: Option<ExceptionId>,
+    /// The key that was made or ended.
+    pub api_key_id: Option<ApiKeyId>,
     pub from_status: Option<String>,
     pub to_status: Option<String>,
     pub entitlement_from: Option<EntitlementStatus>,

@@ -18,7 +18,7 @@ use super::{Error, Tx, script::Script};
 use crate::{
     entity::{
         event,
-        kind::{EntitlementStatus, EventType},
+        kind::{EntitlementStatus, EventType, Role},
     },
     id::{AccountId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, PartnerId, ProductId},
 };
@@ -28,6 +28,8 @@ use crate::{
 pub struct Origin {
     /// `key:<key id>`, `user:<subject>` or `system:<task>`.
     pub actor: String,
+    /// In which role; none for the service itself.
+    pub role: Option<Role>,
     /// The partner it acts for.
     pub partner: Option<PartnerId>,
     pub request_id: Option<String>,
@@ -36,7 +38,7 @@ pub struct Origin {
 impl Origin {
     /// One of the service's own tasks.
     pub fn system(task: &str) -> Self {
-        Self { actor: format!("system:{task}"), partner: None, request_id: None }
+        Self { actor: format!("system:{task}"), ..Self::default() }
     }
 }
 
@@ -91,6 +93,7 @@ pub fn event(kind: EventType) -> event::Model {
         kind,
         occurred_at: DateTime::UNIX_EPOCH,
         actor: String::new(),
+        actor_role: None,
         actor_partner_id: None,
         reason: None,
         request_id: None,
@@ -108,6 +111,7 @@ pub fn event(kind: EventType) -> event::Model {
         assignment_id: None,
         redemption_attempt_id: None,
         exception_id: None,
+        api_key_id: None,
         from_status: None,
         to_status: None,
         entitlement_from: None,
@@ -167,6 +171,7 @@ impl Buffer {
             id: tx.id(),
             occurred_at: tx.now(),
             actor: self.origin.actor.clone(),
+            actor_role: self.origin.role,
             actor_partner_id: self.origin.partner,
             request_id: self.origin.request_id.clone(),
             ..event

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    ActivationCode, Assignment, Channel, Entitlement, FulfillmentException, Order, RedemptionAttempt, Reservation,
+    ActivationCode, ApiKey, Assignment, Channel, Entitlement, FulfillmentException, Order, RedemptionAttempt,
+    Reservation,
 };
 use crate::{
     graphql::{
-        enums::{EntitlementStatus, EventType},
+        enums::{EntitlementStatus, EventType, Role},
         error::Fault,
         page::Listed,
         scalars::{Cursor, DateTime},
@@ -50,6 +51,14 @@ impl Listed for Event {
     }
 }
 
+impl Event {
+    /// Whether the caller may know who did it.
+    fn shows_actor(&self, ctx: &Context<'_>) -> bool {
+        let event = &self.0.event;
+        Session::of(ctx).actor_name(&event.actor, event.actor_partner_id) == event.actor
+    }
+}
+
 /// Something that happened. Its own fields are as of then and never change; the records it links to are as of now, and null where they are
 /// not yours to see.
 #[Object]
@@ -81,6 +90,11 @@ impl Event {
         Session::of(ctx).actor_name(&self.0.event.actor, self.0.event.actor_partner_id)
     }
 
+    /// The role in which it was done. Null where a task did it, and where it was nobody of yours.
+    async fn actor_role(&self, ctx: &Context<'_>) -> Option<Role> {
+        self.0.event.actor_role.filter(|_| self.shows_actor(ctx)).map(Into::into)
+    }
+
     /// The reason that was given. Null if none was, and to customers where it was not their own side that gave it.
     async fn reason(&self, ctx: &Context<'_>) -> Option<&String> {
         let of_support = self.0.event.actor_partner_id.is_none();
@@ -89,9 +103,7 @@ impl Event {
 
     /// The id of the request that did it. Null where a task did, and to customers where it was not their own side.
     async fn request_id(&self, ctx: &Context<'_>) -> Option<&String> {
-        let event = &self.0.event;
-        let shown = Session::of(ctx).actor_name(&event.actor, event.actor_partner_id) == event.actor;
-        event.request_id.as_ref().filter(|_| shown)
+        self.0.event.request_id.as_ref().filter(|_| self.shows_actor(ctx))
     }
 
     /// The channel of the sale it is about.
@@ -132,6 +144,11 @@ impl Event {
     /// The exception it is about.
     async fn exception(&self, ctx: &Context<'_>) -> Option<Result<FulfillmentException, Fault>> {
         Session::of(ctx).find(self.0.event.exception_id).await
+    }
+
+    /// The API key it is about. Null to whoever does not administer keys.
+    async fn api_key(&self, ctx: &Context<'_>) -> Option<Result<ApiKey, Fault>> {
+        Session::of(ctx).find(self.0.event.api_key_id).await
     }
 
     /// The state that the record named by the type was in before. Null where it was made by the event, or has not changed.

@@ -12,11 +12,12 @@ use crate::{
     id::{EventId, RecordId},
 };
 
-const COLUMNS: [&str; 26] = [
+const COLUMNS: [&str; 28] = [
     "id",
     "type",
     "occurred_at",
     "actor",
+    "actor_role",
     "actor_partner_id",
     "reason",
     "request_id",
@@ -34,6 +35,7 @@ const COLUMNS: [&str; 26] = [
     "assignment_id",
     "redemption_attempt_id",
     "exception_id",
+    "api_key_id",
     "from_status",
     "to_status",
     "entitlement_from",
@@ -41,12 +43,13 @@ const COLUMNS: [&str; 26] = [
     "quantity",
 ];
 
-fn row(event: event::Model) -> [Value; 26] {
+fn row(event: event::Model) -> [Value; 28] {
     [
         event.id.into(),
         event.kind.into(),
         event.occurred_at.into(),
         event.actor.into(),
+        event.actor_role.into(),
         event.actor_partner_id.into(),
         event.reason.into(),
         event.request_id.into(),
@@ -64,6 +67,7 @@ fn row(event: event::Model) -> [Value; 26] {
         event.assignment_id.into(),
         event.redemption_attempt_id.into(),
         event.exception_id.into(),
+        event.api_key_id.into(),
         event.from_status.into(),
         event.to_status.into(),
         event.entitlement_from.into(),
