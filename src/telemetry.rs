@@ -22,6 +22,12 @@ pub fn start(config: &Config) -> Result<(), ConfigError> {
         variable: "CLAIMCHECK_LOG",
         form: "a filter like info, or warn,claimcheck=debug".to_owned(),
     })?;
+    // These print whole messages of sockets, with the credentials in them.
+    let filter =
+        ["tungstenite=info", "tokio_tungstenite=info"].iter().fold(filter, |filter, quiet| match quiet.parse() {
+            Ok(quiet) => filter.add_directive(quiet),
+            Err(_) => filter,
+        });
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     // One that is there already, as in a process that runs several services, stays.

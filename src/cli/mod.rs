@@ -146,7 +146,7 @@ fn run(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Serve => serve::run(Config::from_env()?).await,
-            Command::Demo => demo::run(Config::from_env()?).await,
+            Command::Demo => Box::pin(demo::run(Config::from_env()?)).await,
             Command::Import(import::Action::Orders(orders)) => import::run(&Config::from_env()?, orders).await,
             Command::Migrate(action) => migrate::run(&Config::from_env()?, action).await,
             Command::Keys(action) => keys::run(&Config::from_env()?, action).await,

@@ -72,8 +72,12 @@ impl Directory {
         if !self.open_account(login.partner.unwrap_or(PartnerId::HOUSE), reference).await? {
             return Ok(None);
         }
-        self.unknown.invalidate(&by).await;
-        self.look_up(by).await
+        // Not by `look_up`, which may be answered by a question from before the account was made.
+        let found = find(&self.db, &by).await.map_err(Arc::new)?.map(Arc::new);
+        if let Some(principal) = &found {
+            self.known.insert(by, Arc::clone(principal)).await;
+        }
+        Ok(found)
     }
 
     /// The same for a credential that was found before: whether it still opens anything, and what.
@@ -149,7 +153,10 @@ impl Directory {
             Ok(principal) => Ok(Some(principal).filter(|principal| principal.stands(now))),
             Err(miss) => match &*miss {
                 Miss::Unknown => {
-                    self.unknown.insert(by, ()).await;
+                    // There is no flood of logins that nobody has, and a customer's is known as soon as its account is made.
+                    if !matches!(by, By::Login(_)) {
+                        self.unknown.insert(by, ()).await;
+                    }
                     Ok(None)
                 }
                 Miss::Failed(error) => Err(Arc::clone(error)),

@@ -88,7 +88,7 @@ impl Reader {
             None | Some(Value::Null) => None,
             Some(partner) => Some(partner.as_str()?.parse().ok()?),
         };
-        let mut known = words(roles).filter_map(|word| Login::role(word));
+        let mut known = words(roles).filter_map(Login::role);
         let role = known.next().filter(|role| known.all(|other| other == *role))?;
         Login::new(text("sub")?, role, partner, text(&self.tokens.account_claim))
     }
