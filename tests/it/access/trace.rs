@@ -137,7 +137,9 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
         .await
         .done();
     let codes: Vec<String> = (0..4).map(|place| placed.text(&format!("/activationCodes/{place}/code"))).collect();
-    codes.iter().for_each(|code| heard.keep(code));
+    for code in &codes {
+        heard.keep(code);
+    }
     let unit = |place: usize| placed.text(&format!("/order/entitlements/nodes/{place}/id"));
     let rotated = client
         .mutate("rotateActivationCode", "issuedCode { code }", json!({"entitlementId": unit(3), "reason": "r"}))

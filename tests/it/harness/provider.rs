@@ -88,6 +88,7 @@ impl Provider {
 
 impl Signer {
     /// A new key that `algorithm` signs with: `ES256`, `RS256` or `EdDSA`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "one algorithm of each kind of key is enough")]
     pub fn new(id: &str, algorithm: Algorithm) -> Self {
         let key = match algorithm {
             Algorithm::RS256 => {
@@ -99,10 +100,11 @@ impl Signer {
                 let pair = Ed25519KeyPair::generate().expect("a key");
                 EncodingKey::from_ed_der(pair.to_pkcs8v1().expect("its form").as_ref())
             }
-            _ => {
+            Algorithm::ES256 => {
                 let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
                 EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("its form").as_ref())
             }
+            other => panic!("no key is made for {other:?}"),
         };
         Self { id: id.to_owned(), algorithm, key }
     }
