@@ -78,7 +78,7 @@ impl Actor {
         let sees_names = matches!(self.scope, Scope::All | Scope::Partner { .. });
         Self {
             name: if sees_names { String::new() } else { self.name.clone() },
-            key: None,
+            credential: None,
             partner: None,
             expires_at: None,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
