@@ -19,11 +19,20 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// The lines of `keys status` without their header, each as its words.
+/// What `keys status` says of each key, as "current 2 2": its state, its codes and those of them that can be redeemed; the current one first.
 #[track_caller]
-fn status(program: &Program) -> Vec<Vec<String>> {
+fn status(program: &Program) -> Vec<(String, String)> {
     let answer = program.run(&["keys", "status"]).answer();
-    answer.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    let said = |line: &str| {
+        let words: Vec<&str> = line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+        let (id, rest) = words.split_first().expect("an id");
+        ((*id).to_owned(), rest.iter().take(3).copied().collect::<Vec<_>>().join(" "))
+    };
+    answer.lines().skip(1).map(said).collect()
+}
+
+fn key(id: &str, said: &str) -> (String, String) {
+    (id.to_owned(), said.to_owned())
 }
 
 #[track_caller]
@@ -51,14 +60,11 @@ async fn a_running_service_takes_up_a_new_key(app: App) {
     let desk = Desk::open(&app, json!({}), 2).await;
     let program = Program::over(app.database());
     let before = status(&program);
-    let [old] = before.as_slice() else { panic!("one key: {before:?}") };
-    assert_eq!(old[1..4], ["current", "2", "2"]);
+    let [(old, said)] = before.as_slice() else { panic!("one key: {before:?}") };
+    assert_eq!(said, "current 2 2");
 
     let new = rotate(&program);
-    let after = status(&program);
-    assert_eq!(after.len(), 2);
-    assert_eq!((&after[0][0], &after[0][1..4]), (&new, ["current", "0", "0"].map(str::to_owned).as_slice()));
-    assert_eq!((&after[1][0], &after[1][1..4]), (&old[0], ["held", "2", "2"].map(str::to_owned).as_slice()));
+    assert_eq!(status(&program), [key(&new, "current 0 0"), key(old, "held 2 2")]);
     let mode = fs::metadata(key_file(app.database())).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -67,13 +73,10 @@ async fn a_running_service_takes_up_a_new_key(app: App) {
     assert_eq!(redeem(&fresh, desk.code(0)).await, "ACTIVE", "an old code where the new key is current");
     assert_eq!(redeem(&desk.shop.key, &code).await, "ACTIVE", "a new code where the new key was not known");
     assert_eq!(redeem(&desk.shop.key, desk.code(1)).await, "ACTIVE");
-    let counted = status(&program);
-    assert_eq!(
-        (&counted[0][2..4], &counted[1][2..4]),
-        (["1", "0"].map(str::to_owned).as_slice(), ["2", "0"].map(str::to_owned).as_slice())
-    );
+    assert_eq!(status(&program), [key(&new, "current 1 0"), key(old, "held 2 0")]);
     sell(&desk, &desk.shop.key, "later").await;
-    assert_eq!(status(&program)[0][2], "2", "it issues under the new key from then on");
+    let last = status(&program);
+    assert_eq!(last.first(), Some(&key(&new, "current 2 1")), "it issues under the new key from then on");
     app.assert_sound().await;
 }
 
@@ -94,7 +97,7 @@ async fn a_service_whose_file_lacks_the_new_key_says_so(app: App) {
         let ran = program.run(command);
         assert!(ran.refusal(1).starts_with(&format!("the database uses the code key {new}, which ")), "{ran:?}");
     }
-    assert_eq!(status(&program)[0][1..3], ["missing", "in"]);
+    assert_eq!(status(&program).first(), Some(&key(&new, "missing in the file 1 1")));
 
     fs::copy(key_file(app.database()), &copy).expect("a copy");
     assert_eq!(redeem(&client, &code).await, "ACTIVE", "without a restart");
@@ -110,8 +113,8 @@ async fn rotations_at_once_lose_no_key(database: Database) {
     made.push(first);
     let rows = status(&program);
     assert_eq!(rows.len(), 6, "the first, which a rotation makes where there is none, and five more");
-    assert!(made.iter().all(|id| rows.iter().any(|row| row[0] == *id && row[1] != "missing")), "{rows:?} {made:?}");
-    assert!(rows.iter().skip(1).all(|row| row[1] == "held"), "{rows:?}");
+    let said = |said: &str| rows.iter().filter(|(id, state)| made.contains(id) && state == said).count();
+    assert_eq!((said("current 0 0"), said("held 0 0")), (1, 4), "{rows:?} {made:?}");
     let left = fs::read_dir(database.directory()).expect("the directory").flatten().map(|entry| entry.file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".new")), "nothing is left lying");
 }
@@ -121,13 +124,13 @@ async fn a_key_that_was_left_unused_is_taken(database: Database) {
     rotate(&program);
     let text = fs::read_to_string(key_file(&database)).expect("the file");
     let mut file: Value = serde_json::from_str(&text).expect("JSON");
-    let mut key = file.pointer("/code_keys/0").expect("a key").clone();
-    key["id"] = json!("ck_left");
-    file["code_keys"].as_array_mut().expect("keys").push(key);
+    let keys = file.get_mut("code_keys").and_then(Value::as_array_mut).expect("keys");
+    let mut left = keys.first().expect("a key").clone();
+    left.as_object_mut().expect("an object").insert("id".to_owned(), json!("ck_left"));
+    keys.push(left);
     fs::write(key_file(&database), file.to_string()).expect("the file");
-    let rows = status(&program);
-    assert_eq!(rows.last().expect("a row")[..3], ["ck_left", "not", "used"]);
+    assert_eq!(status(&program).last(), Some(&key("ck_left", "not used 0 0")));
     assert_eq!(rotate(&program), "ck_left");
-    assert_eq!(status(&program)[0][..2], ["ck_left", "current"]);
+    assert_eq!(status(&program).first(), Some(&key("ck_left", "current 0 0")));
     assert_ne!(rotate(&program), "ck_left");
 }
