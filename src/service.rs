@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Config, ConfigError, Limits},
+    console::{self, Console},
     domain::access::Directory,
     feed::Feed,
     graphql::{self, Graph},
@@ -21,6 +22,7 @@ use crate::{
         Http,
         auth::Authenticator,
         health::{Readiness, Report},
+        session::Sessions,
     },
     store::{Db, Error, OpenError, Settings},
     task::{
@@ -60,6 +62,7 @@ pub struct Service {
     feed: Feed,
     graph: Graph,
     directory: Directory,
+    sessions: Sessions,
     listener: Option<TcpListener>,
 }
 
@@ -102,7 +105,8 @@ impl Service {
         let feed = Feed::open(db.clone(), config.retention).await?;
         let directory = Directory::new(db.clone());
         let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), graph_limits(&config.limits));
-        Ok(Self { listen: config.listen, limits: config.limits, db, feed, graph, directory, listener: None })
+        let sessions = Sessions::new(&db.keyring()?.session(), db.clock().clone());
+        Ok(Self { listen: config.listen, limits: config.limits, db, feed, graph, directory, sessions, listener: None })
     }
 
     /// Takes the port. Requests wait there until the service runs.
@@ -177,14 +181,24 @@ impl Service {
         sockets: TaskTracker,
         shutdown: CancellationToken,
     ) -> impl Future<Output = io::Result<()>> + use<> {
-        let router = crate::http::router(Http {
+        let auth = Authenticator::new(self.directory.clone());
+        let pages = console::router(Console {
             graph: self.graph.clone(),
-            auth: Authenticator::new(self.directory.clone()),
+            auth: auth.clone(),
+            sessions: self.sessions.clone(),
+            limits: self.limits.clone(),
+            clock: self.db.clock().clone(),
+        });
+        let http = Http {
+            graph: self.graph.clone(),
+            auth,
+            sessions: self.sessions.clone(),
             limits: self.limits.clone(),
             shutdown: shutdown.clone(),
             sockets,
             ready: readiness(&self.db, &self.feed),
-        });
+        };
+        let router = crate::http::router(http, pages);
         let listener = self.listener.take();
         async move {
             let Some(listener) = listener else { return Ok(()) };

@@ -12,6 +12,7 @@ mod guard;
 pub mod health;
 mod negotiation;
 mod parameter;
+pub mod session;
 mod socket;
 mod stream;
 mod watch;
@@ -38,7 +39,8 @@ use axum::{
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{auth::Authenticator, health::Readiness};
+pub use self::graphql::run;
+use self::{auth::Authenticator, health::Readiness, session::Sessions};
 use crate::{config::Limits, graphql::Graph};
 
 /// What the routes work with.
@@ -47,6 +49,8 @@ pub struct Http {
     pub graph: Graph,
     /// Tells who is asking.
     pub auth: Authenticator,
+    /// What a browser signed in with.
+    pub sessions: Sessions,
     /// Sizes, counts and deadlines.
     pub limits: Limits,
     /// Cancelled when the service is to stop: open sockets then drain.
@@ -65,8 +69,9 @@ struct RequestId(String);
 #[derive(Clone, Default)]
 struct OperationName(Option<String>);
 
-/// The service's routes. Serve them with connect info (`SocketAddr`), or every client's address is unspecified.
-pub fn router(http: Http) -> Router {
+/// The service's routes, and those of `pages` beside them. Serve them with connect info (`SocketAddr`), or every client's address is
+/// unspecified.
+pub fn router(http: Http, pages: Router) -> Router {
     Router::new()
         .route("/graphql", any(graphql::endpoint))
         .route("/schema.graphql", get(schema))
@@ -74,8 +79,9 @@ pub fn router(http: Http) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(not_found)
-        .layer(middleware::from_fn(observe))
         .with_state(Arc::new(http))
+        .merge(pages)
+        .layer(middleware::from_fn(observe))
 }
 
 async fn schema(State(http): State<Arc<Http>>) -> Response {
@@ -93,7 +99,7 @@ async fn graphiql() -> Response {
 async fn not_found(uri: Uri) -> Response {
     let body = json!({
         "error": format!("There is nothing at {}.", uri.path()),
-        "paths": ["/graphql", "/graphiql", "/schema.graphql", "/livez", "/readyz"],
+        "paths": ["/graphql", "/console", "/graphiql", "/schema.graphql", "/livez", "/readyz"],
     });
     json_response(StatusCode::NOT_FOUND, &body)
 }
@@ -117,7 +123,7 @@ async fn observe(mut request: Request, next: Next) -> Response {
         headers.insert("x-request-id", id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
@@ -150,12 +156,12 @@ fn new_id() -> String {
 }
 
 /// The id that `observe` gave the request.
-fn request_id(parts: &Parts) -> String {
+pub fn request_id(parts: &Parts) -> String {
     parts.extensions.get::<RequestId>().map_or_else(new_id, |id| id.0.clone())
 }
 
 /// The client's address: the peer's. The one function to change when a proxy's word is to be trusted.
-fn client_address(parts: &Parts) -> IpAddr {
+pub fn client_address(parts: &Parts) -> IpAddr {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical())
 }
