@@ -11,6 +11,7 @@ mod cancel;
 mod catalog;
 mod codes;
 mod command_line;
+mod console;
 mod contest;
 mod exception;
 mod extend;
@@ -76,6 +77,7 @@ fn main() -> std::process::ExitCode {
         support::tests(),
         sweep::tests(),
         command_line::tests(),
+        console::tests(),
         verify::tests(),
         migrations::tests(),
         keys::tests(),

@@ -70,6 +70,11 @@ impl App {
         self.client(&self.shared.admin)
     }
 
+    /// Where this node listens.
+    pub fn address(&self) -> SocketAddr {
+        self.node.address
+    }
+
     /// A client that shows `secret`.
     pub fn client(&self, secret: &str) -> Client {
         Client::over(&self.shared.http, self.node.address, Some(secret))
