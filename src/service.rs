@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Config, ConfigError, Limits, Networks},
+    console::{self, Console},
     domain::access::Directory,
     feed::Feed,
     graphql::{self, Graph},
@@ -21,6 +22,7 @@ use crate::{
         auth::Authenticator,
         health::{Readiness, Report},
         listen,
+        session::Sessions,
     },
     store::{Db, Error, OpenError, Settings},
     task::{
@@ -63,6 +65,7 @@ pub struct Service {
     auth: Authenticator,
     proxies: Networks,
     origins: Arc<[String]>,
+    sessions: Sessions,
     listener: Option<TcpListener>,
 }
 
@@ -112,8 +115,9 @@ impl Service {
         let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), graph_limits(&config.limits));
         let auth = Authenticator::new(directory.clone(), config.tokens.clone(), config.clock.clone())
             .map_err(ServiceError::Tokens)?;
+        let sessions = Sessions::new(&db.keyring()?.session(), db.clock().clone());
         let Config { listen, limits, proxies, origins, .. } = config;
-        Ok(Self { listen, limits, db, feed, graph, directory, auth, proxies, origins, listener: None })
+        Ok(Self { listen, limits, db, feed, graph, directory, auth, proxies, origins, sessions, listener: None })
     }
 
     /// Takes the port. Requests wait there until the service runs.
@@ -184,9 +188,17 @@ impl Service {
     }
 
     fn serve(&mut self, sockets: TaskTracker, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
-        let router = crate::http::router(Http {
+        let pages = console::router(Console {
             graph: self.graph.clone(),
             auth: self.auth.clone(),
+            sessions: self.sessions.clone(),
+            limits: self.limits.clone(),
+            clock: self.db.clock().clone(),
+        });
+        let http = Http {
+            graph: self.graph.clone(),
+            auth: self.auth.clone(),
+            sessions: self.sessions.clone(),
             limits: self.limits.clone(),
             proxies: self.proxies.clone(),
             origins: Arc::clone(&self.origins),
@@ -194,7 +206,8 @@ impl Service {
             shutdown: shutdown.clone(),
             sockets,
             ready: readiness(&self.db, &self.feed),
-        });
+        };
+        let router = crate::http::router(http, pages);
         let (listener, head_timeout) = (self.listener.take(), self.limits.head_timeout);
         async move {
             if let Some(listener) = listener {

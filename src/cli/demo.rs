@@ -113,6 +113,7 @@ async fn welcome(db: &Db, actor: &Actor, address: SocketAddr, reseller: PartnerI
         }
     }
     print("")?;
+    print(&format!("Open http://{address}/console and sign in with the SUPPORT key or the PARTNER one."))?;
     print(&format!("Open http://{address}/graphiql, or ask from a shell:"))?;
     print(&format!(
         "  curl -s http://{address}/graphql -H 'authorization: Bearer {admin}' -H 'content-type: application/json' \\\n    \

@@ -118,7 +118,9 @@ async fn admit(http: &Http, parts: &Parts, body: Body) -> Result<Admitted, Refus
         let message = "The request body must be application/json in UTF-8, and its Content-Type must say so.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_USER_INPUT, message));
     }
-    let found = http.auth.authenticate(authorization(&parts.headers), client_address(parts), request_id(parts)).await;
+    let session = http.sessions.authorization(&parts.headers);
+    let shown = authorization(&parts.headers).or(session.as_deref());
+    let found = http.auth.authenticate(shown, client_address(parts), request_id(parts)).await;
     let actor = found.map_err(|error| unauthenticated(&error))?;
     let parameters = if is_post {
         parameter::from_body(&read(body, &parts.headers, &http.limits).await?)
@@ -132,6 +134,23 @@ async fn admit(http: &Http, parts: &Parts, body: Body) -> Result<Admitted, Refus
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, BAD_USER_INPUT, message).with(header::ALLOW, "POST"));
     }
     Ok(Admitted { actor, request, kind })
+}
+
+/// Runs a request given by its members as `/graphql` would, for a page of this service; the response as JSON.
+pub async fn run(graph: &Graph, actor: Arc<Actor>, members: &[(&str, &str)], limits: &Limits) -> String {
+    let pairs = members.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let admitted = parameter::from_query_string(pairs.collect()).and_then(|mut request| {
+        let kind = guard::admit(&mut request, limits)?;
+        Ok((kind, request))
+    });
+    let answer = match admitted {
+        Ok((OperationType::Query | OperationType::Mutation, request)) => execute(graph, actor, request, limits).await,
+        Ok((OperationType::Subscription, _)) => {
+            Answer::refused(refusal(BAD_USER_INPUT, "A subscription is followed, not run."))
+        }
+        Err(error) => Answer::refused(error),
+    };
+    answer.json()
 }
 
 /// Runs a query or a mutation under the deadline; a panic in it is an answer like another.

@@ -14,6 +14,7 @@ pub mod listen;
 mod negotiation;
 mod origin;
 mod parameter;
+pub mod session;
 mod socket;
 mod stream;
 mod watch;
@@ -40,8 +41,8 @@ use axum::{
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::socket::Seats;
-use self::{auth::Authenticator, health::Readiness, origin::Page};
+use self::{auth::Authenticator, health::Readiness, origin::Page, session::Sessions};
+pub use self::{graphql::run, socket::Seats};
 use crate::{
     config::{Limits, Networks},
     graphql::Graph,
@@ -53,6 +54,8 @@ pub struct Http {
     pub graph: Graph,
     /// Tells who is asking.
     pub auth: Authenticator,
+    /// What a browser signed in with.
+    pub sessions: Sessions,
     /// Sizes, counts and deadlines.
     pub limits: Limits,
     /// The proxies that are believed.
@@ -81,8 +84,9 @@ struct ClientAddress(IpAddr);
 #[derive(Clone, Default)]
 struct OperationName(Option<String>);
 
-/// The service's routes. Serve them with connect info (`SocketAddr`), or every client's address is unspecified.
-pub fn router(http: Http) -> Router {
+/// The service's routes, and those of `pages` beside them. Serve them with connect info (`SocketAddr`), or every client's address is
+/// unspecified.
+pub fn router(http: Http, pages: Router) -> Router {
     let http = Arc::new(http);
     Router::new()
         .route("/graphql", any(graphql::endpoint))
@@ -91,8 +95,9 @@ pub fn router(http: Http) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(&http), observe))
-        .with_state(http)
+        .with_state(Arc::clone(&http))
+        .merge(pages)
+        .layer(middleware::from_fn_with_state(http, observe))
 }
 
 async fn schema(State(http): State<Arc<Http>>, uri: Uri) -> Response {
@@ -113,7 +118,7 @@ async fn graphiql() -> Response {
 async fn not_found(uri: Uri) -> Response {
     let body = json!({
         "error": format!("There is nothing at {}.", uri.path()),
-        "paths": ["/graphql", "/graphiql", "/schema.graphql", "/livez", "/readyz"],
+        "paths": ["/graphql", "/console", "/graphiql", "/schema.graphql", "/livez", "/readyz"],
     });
     json_response(StatusCode::NOT_FOUND, &body)
 }
@@ -146,7 +151,7 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
@@ -179,11 +184,11 @@ fn new_id() -> String {
 }
 
 /// The id that `observe` gave the request.
-fn request_id(parts: &Parts) -> String {
+pub fn request_id(parts: &Parts) -> String {
     parts.extensions.get::<RequestId>().map_or_else(new_id, |id| id.0.clone())
 }
 
 /// The client's address, as `observe` found it.
-fn client_address(parts: &Parts) -> IpAddr {
+pub fn client_address(parts: &Parts) -> IpAddr {
     parts.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
 }

@@ -72,6 +72,7 @@ pub struct Keyring {
     codes: RwLock<Arc<CodeKeys>>,
     cursor: Aes256,
     digest: Hmac<Sha256>,
+    session: [u8; 32],
 }
 
 impl std::fmt::Debug for Keyring {
@@ -91,6 +92,7 @@ impl Keyring {
             codes: RwLock::new(Arc::new(CodeKeys::of(&file, &used, path)?)),
             cursor: Aes256::new(&secret(&file.cursor_key, path)?.into()),
             digest: mac(&secret(&file.digest_key, path)?),
+            session: derive(&secret(&file.cursor_key, path)?, b"claimcheck session"),
         })
     }
 
@@ -113,6 +115,11 @@ impl Keyring {
     /// A keyed digest, by which a repeated request is recognised without keeping what it said.
     pub fn digest(&self, request: &[u8]) -> Vec<u8> {
         tag(&self.digest, request).to_vec()
+    }
+
+    /// The key of sessions: the same on every node, and no key of anything else.
+    pub fn session(&self) -> [u8; 32] {
+        self.session
     }
 
     /// One block, encrypted: how a cursor is written.

@@ -12,6 +12,7 @@ mod cancel;
 mod catalog;
 mod codes;
 mod command_line;
+mod console;
 mod contest;
 mod exception;
 mod extend;
@@ -80,6 +81,7 @@ fn main() -> std::process::ExitCode {
         support::tests(),
         sweep::tests(),
         command_line::tests(),
+        console::tests(),
         verify::tests(),
         migrations::tests(),
         keys::tests(),

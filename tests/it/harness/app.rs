@@ -70,6 +70,11 @@ impl App {
         self.client(&self.shared.admin)
     }
 
+    /// Where this node listens.
+    pub fn address(&self) -> SocketAddr {
+        self.node.address
+    }
+
     /// A client that shows `secret`.
     pub fn client(&self, secret: &str) -> Client {
         Client::over(&self.shared.http, self.node.address, Some(secret))
@@ -103,11 +108,6 @@ impl App {
         let (node, running) = serve(config).await;
         self.shared.running.lock().expect("no panic holds it").push(running);
         Self { node, ..self.clone() }
-    }
-
-    /// Where this node listens.
-    pub fn address(&self) -> SocketAddr {
-        self.node.address
     }
 
     /// Tells this node to shut down, as a signal would; its sockets are drained.

@@ -15,6 +15,7 @@
 //! Where no PostgreSQL can be found its half is reported ignored, with the reason, and fails under `REQUIRE_POSTGRES=1`.
 
 mod app;
+pub mod browser;
 mod client;
 mod database;
 pub mod desk;
@@ -26,6 +27,7 @@ mod runner;
 pub mod shop;
 pub mod socket;
 pub mod stream;
+pub mod visitor;
 
 pub use app::App;
 pub use client::{Answer, Client};
@@ -47,6 +49,17 @@ macro_rules! both_engines {
     };
 }
 
+/// The named tests, each on SQLite and on PostgreSQL, with a browser.
+macro_rules! in_a_browser {
+    ($($test:ident),+ $(,)?) => {
+        [$($crate::harness::Test::on_each_engine(concat!(module_path!(), "::", stringify!($test)), $test)),+]
+            .into_iter()
+            .flatten()
+            .map($crate::harness::Test::with_a_browser)
+            .collect::<Vec<$crate::harness::Test>>()
+    };
+}
+
 /// The named tests, plain functions that need no database.
 macro_rules! without_database {
     ($($test:ident),+ $(,)?) => {
@@ -55,6 +68,7 @@ macro_rules! without_database {
 }
 
 pub(crate) use both_engines;
+pub(crate) use in_a_browser;
 pub(crate) use without_database;
 
 /// A variable of the environment; empty counts as unset.

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 
-use super::{Database, Engine, postgres, variable};
+use super::{Database, Engine, browser, postgres, variable};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
@@ -26,6 +26,7 @@ pub trait Fixture: Clone + 'static {
 pub struct Test {
     name: String,
     engine: Option<Engine>,
+    browser: bool,
     body: Box<dyn FnOnce() + Send>,
 }
 
@@ -40,23 +41,38 @@ impl Test {
         [Engine::Sqlite, Engine::Postgres].map(|engine| Self {
             name: format!("{engine}::{}", within_crate(path)),
             engine: Some(engine),
+            browser: false,
             body: Box::new(move || RUNTIME.block_on(with_fixture(engine, body))),
         })
     }
 
     /// A test that needs neither database nor service.
     pub fn plain(path: &str, body: impl FnOnce() + Send + 'static) -> Self {
-        Self { name: within_crate(path).to_owned(), engine: None, body: Box::new(body) }
+        Self { name: within_crate(path).to_owned(), engine: None, browser: false, body: Box::new(body) }
+    }
+
+    /// The same where it needs a browser as well.
+    pub fn with_a_browser(self) -> Self {
+        Self { browser: true, ..self }
+    }
+
+    /// Why it cannot run here, if so, and the switch that makes this a failure.
+    fn absence(&self) -> Option<(String, Option<&'static str>)> {
+        let postgres = (self.engine == Some(Engine::Postgres)).then(postgres::absence).flatten();
+        let postgres = postgres.map(|reason| (reason, postgres::required().then_some("REQUIRE_POSTGRES")));
+        let browser = self.browser.then(browser::absence).flatten();
+        postgres.or(browser.map(|reason| (reason, browser::required().then_some("REQUIRE_CHROMIUM"))))
     }
 
     fn into_trial(self) -> Trial {
-        let absent = (self.engine == Some(Engine::Postgres)).then(postgres::absence).flatten();
+        let absent = self.absence();
         // nextest decides from the list alone what it reports as ignored.
-        let listed_as_ignored = absent.is_some() && !postgres::required() && variable("NEXTEST").is_some();
+        let listed_as_ignored =
+            absent.as_ref().is_some_and(|(_, switch)| switch.is_none()) && variable("NEXTEST").is_some();
         let name = self.name.clone();
         Trial::ignorable_test(self.name, move || match absent {
-            Some(reason) if postgres::required() => Err(Failed::from(format!("{reason}, and REQUIRE_POSTGRES is set"))),
-            Some(reason) => Ok(Completion::ignored_with(reason)),
+            Some((reason, Some(switch))) => Err(Failed::from(format!("{reason}, and {switch} is set"))),
+            Some((reason, None)) => Ok(Completion::ignored_with(reason)),
             None => on_own_thread(name, self.body).map(|()| Completion::Completed),
         })
         .with_ignored_flag(listed_as_ignored)

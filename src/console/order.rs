@@ -1,0 +1,107 @@
+//! The page of an order: what was bought, how its units stand, and the units themselves a page at a time.
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    deed::{self, Deed, Offer, Refused},
+    moment::Moment,
+    record::{Account, Channel, Connection, Contact, Event, Money, Product, Statistics, Viewer},
+    shell::{self, Shell},
+    unit::{Row, STATES, Steps, Turn},
+    visit::{Posted, Trouble, Visit},
+    word,
+};
+
+const DOCUMENT: &str = include_str!("../../console/order.graphql");
+const LIVE: &str = "subscription ($after: Cursor, $id: ID!) { events(after: $after, filter: {orderId: $id}) { type } }";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    feed_cursor: String,
+    viewer: Viewer,
+    order: Option<Order>,
+}
+
+/// An order with what is on its page.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    pub id: String,
+    pub version: i64,
+    pub external_reference: String,
+    pub status: String,
+    pub fulfillment_status: String,
+    pub source: String,
+    pub placed_at: Moment,
+    pub payment_reference: Option<String>,
+    pub channel: Channel,
+    pub buyer: Option<Contact>,
+    pub buyer_account: Option<Account>,
+    pub total: Option<Money>,
+    pub lines: Vec<Line>,
+    pub statistics: Statistics,
+    pub entitlements: Connection<Row>,
+    pub timeline: Connection<Event>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    pub quantity: i64,
+    pub mode: String,
+    pub unit_price: Option<Money>,
+    pub product: Product,
+}
+
+#[derive(Template)]
+#[template(path = "order.html", config = ".askama.toml")]
+struct Page {
+    shell: Shell,
+    now: Moment,
+    turn: Turn,
+    steps: Steps,
+    offers: Vec<Offer>,
+    order: Order,
+}
+
+/// `/console/order/{id}`
+pub async fn page(visit: Visit, Path(id): Path<String>, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+    show(&visit, &id, turn, StatusCode::OK, None).await
+}
+
+async fn show(
+    visit: &Visit,
+    id: &str,
+    turn: Turn,
+    status: StatusCode,
+    refused: Option<Refused>,
+) -> Result<Response, Trouble> {
+    let mut variables = turn.variables();
+    variables.insert("id".to_owned(), id.into());
+    let Answer { feed_cursor, viewer, order } = visit.ask(DOCUMENT, variables.into()).await?;
+    let order = order.ok_or(Trouble::Missing)?;
+    let mut offers = deed::of_order(&order, &viewer);
+    let alarm = refused.map(|refused| refused.into_draft(&mut offers));
+    let notice = turn.done.as_deref().and_then(deed::done);
+    let shell = Shell::new(visit, &viewer, "units").saying(notice).warning(alarm);
+    let shell = shell.following(LIVE, &json!({"after": feed_cursor, "id": order.id}));
+    let steps = turn.steps(&format!("/console/order/{id}"), &order.entitlements.page_info);
+    Ok(shell::page(status, &Page { shell, now: visit.now(), turn, steps, offers, order }))
+}
+
+/// `/console/order/{id}/{deed}`: does what a form of the page asks for.
+pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Result<Response, Trouble> {
+    let deed = Deed::named(&name, deed::ORDER).ok_or(Trouble::Missing)?;
+    match deed.perform(&posted, &format!("/console/order/{id}")).await? {
+        Ok(done) => Ok(done),
+        Err(refused) => show(&posted.visit, &id, Turn::default(), StatusCode::CONFLICT, Some(refused)).await,
+    }
+}

@@ -1,0 +1,171 @@
+//! The one box: whatever is known of a record leads to its page, or to a choice where it is known of several.
+//!
+//! What is typed may be an activation code, which is as good as money: it goes in a request's body and never into an address.
+
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    moment::Moment,
+    record::{Channel, Id, OrderLink, Product, UnitStatus, Viewer},
+    shell::{self, Shell},
+    visit::{Posted, Trouble, Visit},
+    word,
+};
+
+const DOCUMENT: &str = include_str!("../../console/search.graphql");
+const VIEWER: &str = include_str!("../../console/viewer.graphql");
+
+#[derive(Deserialize)]
+struct Answer {
+    viewer: Viewer,
+    search: Vec<Hit>,
+}
+
+#[derive(Deserialize)]
+struct Whose {
+    viewer: Viewer,
+}
+
+#[derive(Deserialize)]
+struct Hit {
+    matched: String,
+    node: Node,
+}
+
+/// Any record, as far as it says where its page is and what to call it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    #[serde(rename = "__typename")]
+    kind: String,
+    id: String,
+    external_reference: Option<String>,
+    display_name: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    sku: Option<String>,
+    last_four: Option<String>,
+    placed_at: Option<Moment>,
+    issued_at: Option<Moment>,
+    created_at: Option<Moment>,
+    order_status: Option<String>,
+    unit_status: Option<UnitStatus>,
+    channel: Option<Channel>,
+    product: Option<Product>,
+    order: Option<OrderLink>,
+    entitlement: Option<Id>,
+    tried: Option<Id>,
+    concerned: Option<Id>,
+    within: Option<OrderLink>,
+}
+
+/// A choice among what was found.
+struct Found {
+    to: String,
+    title: String,
+    about: String,
+    at: Option<Moment>,
+    matched: String,
+}
+
+impl Node {
+    /// The page where it stands; none where there is no page of it.
+    fn page(&self) -> Option<String> {
+        let unit = self.entitlement.as_ref().or(self.tried.as_ref()).or(self.concerned.as_ref());
+        let order = self.order.as_ref().or(self.within.as_ref());
+        match (self.kind.as_str(), unit, order) {
+            ("Order", ..) => Some(format!("/console/order/{}", self.id)),
+            ("Entitlement", ..) => Some(format!("/console/entitlement/{}", self.id)),
+            ("FulfillmentException", ..) => Some(format!("/console/exception/{}", self.id)),
+            ("Account", ..) => Some(format!("/console/account/{}", self.id)),
+            ("Product", ..) => Some(format!("/console/units?product={}", self.id)),
+            ("Channel", ..) => Some(format!("/console/units?channel={}", self.id)),
+            ("Partner", ..) => Some(format!("/console/units?partner={}", self.id)),
+            (_, Some(unit), _) => Some(format!("/console/entitlement/{}", unit.id)),
+            (_, None, Some(order)) => Some(format!("/console/order/{}", order.id)),
+            (_, None, None) => None,
+        }
+    }
+
+    fn title(&self) -> String {
+        let name = [&self.external_reference, &self.display_name, &self.name, &self.sku].into_iter().flatten().next();
+        let name = name.or(self.product.as_ref().map(|product| &product.name)).unwrap_or(&self.id);
+        format!(
+            "{} {name}",
+            match self.kind.as_str() {
+                "Entitlement" => "Unit:",
+                "Order" => "Order",
+                "Account" => "Account",
+                kind => kind,
+            }
+        )
+    }
+
+    fn about(&self) -> String {
+        let state = self.unit_status.map(|status| status.word().to_owned());
+        let state = state.or(self.order_status.as_deref().map(word::plain));
+        let order = self.order.as_ref().map(|order| format!("order {}", order.external_reference));
+        let channel = self.channel.as_ref().map(|channel| channel.name.clone());
+        let known = [state, order, channel, self.email.clone(), self.last_four.clone()];
+        known.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
+impl Hit {
+    fn found(self) -> Option<Found> {
+        let at = self.node.placed_at.or(self.node.issued_at).or(self.node.created_at);
+        let (to, title, about) = (self.node.page()?, self.node.title(), self.node.about());
+        let matched = match self.matched.as_str() {
+            "id" => "its id",
+            "code" => "the code",
+            "lastFour" => "the code's last four",
+            "externalReference" => "its reference",
+            "buyerEmail" => "the buyer's e-mail",
+            "recipientEmail" => "the recipient's e-mail",
+            _ => "its e-mail",
+        };
+        Some(Found { to, title, about, at, matched: matched.to_owned() })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "search.html", config = ".askama.toml")]
+struct Page {
+    shell: Shell,
+    now: Moment,
+    asked: bool,
+    found: Vec<Found>,
+}
+
+/// The box alone.
+pub async fn form(visit: Visit) -> Result<Response, Trouble> {
+    let Whose { viewer } = visit.ask(VIEWER, json!({})).await?;
+    let shell = Shell::new(&visit, &viewer, "search");
+    Ok(shell::page(StatusCode::OK, &Page { shell, now: visit.now(), asked: false, found: Vec::new() }))
+}
+
+/// Finds what is asked for, and goes there if it is one thing.
+pub async fn land(posted: Posted) -> Result<Response, Trouble> {
+    let Posted { visit, form } = posted;
+    let Some(what) = form.get("what") else { return Ok(Redirect::to("/console/search").into_response()) };
+    let Answer { viewer, search } = visit.ask(DOCUMENT, json!({"what": what})).await?;
+    let mut found: Vec<Found> = Vec::new();
+    for hit in search.into_iter().filter_map(Hit::found) {
+        // A code and its unit have one page.
+        if !found.iter().any(|other| other.to == hit.to) {
+            found.push(hit);
+        }
+    }
+    if let [only] = found.as_slice() {
+        return Ok(Redirect::to(&only.to).into_response());
+    }
+    let status = if found.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let shell = Shell::new(&visit, &viewer, "search");
+    Ok(shell::page(status, &Page { shell, now: visit.now(), asked: true, found }))
+}

@@ -1,0 +1,124 @@
+//! What all pages have in common: the frame around them, their headers, and how they are kept current.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use super::{record::Viewer, visit::Visit, word};
+
+/// Nothing but our own files, and no script or style within a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The frame around a page of somebody who is signed in.
+pub struct Shell {
+    /// The session's token, for the forms.
+    pub token: String,
+    /// What tells a form that is sent twice from another one like it.
+    pub once: String,
+    /// Who is signed in, in words.
+    pub who: String,
+    /// The part of the console that the page belongs to.
+    pub section: &'static str,
+    /// What to say at the top, as after something was done.
+    pub notice: Option<String>,
+    /// What went wrong, likewise.
+    pub alarm: Option<String>,
+    pub live: Option<Live>,
+}
+
+/// What a page follows: a subscription, whose every event makes the browser ask for the page again.
+pub struct Live {
+    pub query: &'static str,
+    /// As JSON, with the place in the journal `after` which to follow.
+    pub variables: String,
+}
+
+impl Shell {
+    pub fn new(visit: &Visit, viewer: &Viewer, section: &'static str) -> Self {
+        let role = word::plain(&viewer.role);
+        let name = viewer.partner.as_ref().map(|partner| &partner.name);
+        let name = name.or(viewer.api_key.as_ref().map(|key| &key.name));
+        let who = name.map_or_else(|| role.clone(), |name| format!("{name} · {role}"));
+        let mut once = [0; 16];
+        let once = getrandom::fill(&mut once).map(|()| URL_SAFE_NO_PAD.encode(once)).unwrap_or_default();
+        Self { token: visit.token.clone(), once, who, section, notice: None, alarm: None, live: None }
+    }
+
+    /// The same kept current by a subscription.
+    pub fn following(self, query: &'static str, variables: &Value) -> Self {
+        Self { live: Some(Live { query, variables: variables.to_string() }), ..self }
+    }
+
+    /// The same after something was done.
+    pub fn saying(self, notice: Option<&str>) -> Self {
+        Self { notice: notice.map(str::to_owned), ..self }
+    }
+
+    /// The same after something was refused.
+    pub fn warning(self, alarm: Option<String>) -> Self {
+        Self { alarm, ..self }
+    }
+
+    pub fn is(&self, section: &str) -> bool {
+        self.section == section
+    }
+}
+
+/// A page outside the frame: trouble, mostly.
+#[derive(Template)]
+#[template(path = "stranger.html", config = ".askama.toml")]
+pub struct Stranger<'a> {
+    pub title: &'a str,
+    pub advice: &'a str,
+}
+
+/// A page that asks for its own address again.
+#[derive(Template)]
+#[template(path = "opening.html", config = ".askama.toml")]
+pub struct Opening {
+    pub address: String,
+}
+
+/// A page as it goes out.
+pub fn page(status: StatusCode, page: &impl Template) -> Response {
+    let Ok(text) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // A form of a page that sends no referrer has no origin either, and that is what a form is recognised by.
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ];
+    (status, headers, Html(text)).into_response()
+}
+
+/// The address of `path` with the parameters that say something.
+pub fn address(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut text = path.to_owned();
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        let joint = if text.len() == path.len() { '?' } else { '&' };
+        let _ = write!(text, "{joint}{name}=");
+        for byte in value.bytes() {
+            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            let _ = if plain { write!(text, "{}", char::from(byte)) } else { write!(text, "%{byte:02X}") };
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_carries_what_says_something() {
+        assert_eq!(address("/a", &[]), "/a");
+        assert_eq!(address("/a", &[("b", ""), ("c", "x y&ü"), ("d", "1")]), "/a?c=x%20y%26%C3%BC&d=1");
+    }
+}

@@ -1,0 +1,206 @@
+//! The verdict on a unit, in words: is it valid, was it used, who has it, what went wrong last, and what to do about it.
+
+use super::{
+    entitlement::Unit,
+    moment::Moment,
+    record::{Account, Assignment, AssignmentStatus, RedemptionAttempt, UnitStatus},
+    word,
+};
+
+/// The five answers, under one line that says it all.
+pub struct Verdict {
+    /// `good`, `wait`, `bad` or `over`: how it is coloured.
+    pub tone: &'static str,
+    pub headline: String,
+    pub valid: String,
+    pub used: String,
+    pub held: String,
+    pub failure: String,
+    pub advice: Vec<String>,
+}
+
+impl Verdict {
+    pub fn of(unit: &Unit, now: Moment) -> Self {
+        let standing = unit.standing(now);
+        let (tone, headline) = headline(unit, standing);
+        Self {
+            tone,
+            headline,
+            valid: valid(unit, standing),
+            used: used(unit, standing),
+            held: held(unit, standing),
+            failure: failure(unit),
+            advice: advice(unit, standing),
+        }
+    }
+}
+
+fn headline(unit: &Unit, standing: UnitStatus) -> (&'static str, String) {
+    let assignment = unit.assignment().map(|assignment| assignment.status);
+    let (tone, text) = match (standing, assignment) {
+        (UnitStatus::Unassigned, _) => ("good", "Valid, and not used yet"),
+        (UnitStatus::Reserved, _) => ("wait", "Valid, held for somebody, and not used yet"),
+        (UnitStatus::Assigned, Some(AssignmentStatus::AwaitingInput)) => {
+            ("wait", "Valid and used, but waiting for information from its holder")
+        }
+        (UnitStatus::Assigned, Some(AssignmentStatus::Failed)) => ("bad", "Valid and used, but setting it up failed"),
+        (UnitStatus::Assigned, _) => ("wait", "Valid and used; it is still being set up"),
+        (UnitStatus::Active, Some(AssignmentStatus::Deprovisioning)) => ("wait", "It is being taken back"),
+        (UnitStatus::Active, Some(AssignmentStatus::DeprovisionFailed)) => ("bad", "Taking it back failed"),
+        (UnitStatus::Active, _) => ("good", "Valid, used and active"),
+        (UnitStatus::Suspended, _) => ("bad", "Suspended: it cannot be used for now"),
+        (UnitStatus::Revoked, _) if unit.replaced_by.is_some() => ("over", "No longer valid: a new one took its place"),
+        (UnitStatus::Revoked, _) => ("over", "No longer valid: it was revoked"),
+        (UnitStatus::Expired, _) if unit.replaced_by.is_some() => ("over", "Expired; a new one took its place"),
+        (UnitStatus::Expired, _) => ("over", "No longer valid: it has expired"),
+    };
+    (tone, text.to_owned())
+}
+
+fn valid(unit: &Unit, standing: UnitStatus) -> String {
+    let until = unit.expires_at.map(|end| format!(", until {end}")).unwrap_or_default();
+    match standing {
+        UnitStatus::Revoked => {
+            let reason = unit.status_reason.as_deref().filter(|reason| *reason != "REPLACED");
+            reason.map_or_else(|| "No.".to_owned(), |reason| format!("No. It was revoked: {reason}."))
+        }
+        UnitStatus::Expired => unit.expires_at.map_or_else(|| "No.".to_owned(), |end| format!("No, since {end}.")),
+        UnitStatus::Suspended => {
+            let reason = unit.status_reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("Not for now. It is suspended{reason}.")
+        }
+        UnitStatus::Unassigned | UnitStatus::Reserved | UnitStatus::Assigned | UnitStatus::Active => {
+            format!("Yes{until}.")
+        }
+    }
+}
+
+fn used(unit: &Unit, standing: UnitStatus) -> String {
+    if let Some(assignment) = unit.assignment() {
+        return format!("Yes, {}.", use_of(unit, assignment));
+    }
+    let before = unit.assignments.first();
+    let before = before.map(|assignment| format!(" It was before, {}.", use_of(unit, assignment)));
+    let before = before.unwrap_or_default();
+    let claimable = matches!(standing, UnitStatus::Unassigned | UnitStatus::Reserved);
+    match unit.live_code().filter(|_| claimable) {
+        Some(code) => format!("No. The code that ends in {} can be redeemed.{before}", code.last_four),
+        None if claimable => format!("No, and there is no code for it.{before}"),
+        None => format!("No.{before}"),
+    }
+}
+
+/// When an assignment was made, how, and by whom.
+fn use_of(unit: &Unit, assignment: &Assignment) -> String {
+    let code = unit.activation_codes.iter().find(|code| code.redeemed_at == Some(assignment.assigned_at));
+    let code = code.map(|code| format!(" that ends in {}", code.last_four)).unwrap_or_default();
+    let attempt = unit.redemption_attempts.iter().find(|attempt| {
+        attempt.succeeded() && attempt.occurred_at == assignment.assigned_at && assignment.method == "CODE"
+    });
+    let by = attempt.map(|attempt| format!(", asked by {}", word::actor(&attempt.actor))).unwrap_or_default();
+    format!("since {} {}{code}{by}", assignment.assigned_at, word::method(&assignment.method))
+}
+
+fn held(unit: &Unit, standing: UnitStatus) -> String {
+    if let Some(assignment) = unit.assignment() {
+        return format!("{}. {}.", holder(assignment.account.as_ref()), assignment.status.word());
+    }
+    match &unit.reservation {
+        Some(hold) if standing == UnitStatus::Reserved => {
+            format!("Held for {} until {}.", holder(hold.account.as_ref()), hold.expires_at)
+        }
+        Some(_) | None => {
+            let before = unit.assignments.first();
+            let before = before.map(|former| format!(" Before: {}.", holder(former.account.as_ref())));
+            format!("Nobody.{}", before.unwrap_or_default())
+        }
+    }
+}
+
+fn holder(account: Option<&Account>) -> String {
+    account.map_or_else(|| "somebody whose account is not yours to see".to_owned(), Account::text)
+}
+
+fn last_rejected(unit: &Unit) -> Option<&RedemptionAttempt> {
+    unit.redemption_attempts.iter().find(|attempt| !attempt.succeeded())
+}
+
+fn failure(unit: &Unit) -> String {
+    let rejected = last_rejected(unit).map(|attempt| {
+        let reason = attempt.reason.as_deref().map(word::refusal).unwrap_or_default();
+        let by = attempt.account.as_ref().map(|account| format!(" for {}", account.text())).unwrap_or_default();
+        let code = attempt.code_last_four.as_ref().map(|code| format!(" with the code that ends in {code}"));
+        let code = code.unwrap_or_default();
+        (attempt.occurred_at, format!("{}: a redemption{by}{code} was refused, for {reason}.", attempt.occurred_at))
+    });
+    let attempts = unit.assignments.iter().flat_map(|assignment| &assignment.attempts);
+    let failed = attempts.filter(|attempt| attempt.outcome == "FAILED").filter_map(|attempt| {
+        let at = attempt.finished_at?;
+        let what = if attempt.operation == "PROVISION" { "setting it up" } else { "taking it back" };
+        let reason = attempt.reason.as_deref().unwrap_or("no reason was given");
+        Some((at, format!("{at}: {what} failed: {reason}.")))
+    });
+    let last = rejected.into_iter().chain(failed).max_by_key(|(at, _)| *at);
+    last.map_or_else(|| "None.".to_owned(), |(_, text)| text)
+}
+
+fn advice(unit: &Unit, standing: UnitStatus) -> Vec<String> {
+    let mut advice = Vec::new();
+    if let Some(exception) = unit.open_exceptions().first() {
+        let kind = word::plain(&exception.kind).to_lowercase();
+        advice.push(format!("An exception is open ({kind}): resolve it, and what that takes is done."));
+    }
+    if unit.replaced_by.is_some() {
+        advice.push("Go by the entitlement that took its place.".to_owned());
+    }
+    advice.extend(by_state(unit, standing).map(str::to_owned));
+    if let Some(code) = last_rejected(unit).and_then(|attempt| attempt.reason.as_deref()) {
+        advice.extend(by_refusal(unit, standing, code));
+    }
+    if advice.is_empty() {
+        advice.push("Nothing needs to be done.".to_owned());
+    }
+    advice
+}
+
+fn by_state(unit: &Unit, standing: UnitStatus) -> Option<&'static str> {
+    let assignment = unit.assignment().map(|assignment| assignment.status);
+    match (standing, assignment) {
+        (UnitStatus::Unassigned, _) if unit.live_code().is_none() && unit.allows("ROTATE_CODE") => {
+            Some("Issue a code, or assign it directly.")
+        }
+        (UnitStatus::Unassigned, _) if unit.live_code().is_some_and(|code| code.revealable) => {
+            Some("Where the code was lost, show it again or replace it by a new one.")
+        }
+        (UnitStatus::Unassigned, _) if unit.live_code().is_some() => {
+            Some("Where the code was lost, replace it by a new one.")
+        }
+        (UnitStatus::Reserved, _) => Some("It becomes free when the hold runs out, or when you release it."),
+        (UnitStatus::Assigned, Some(AssignmentStatus::AwaitingInput)) => {
+            Some("Ask the holder for what is missing and enter it, or release the assignment.")
+        }
+        (UnitStatus::Suspended, _) if unit.allows("RESUME") => Some("Resume it once the reason is gone."),
+        (UnitStatus::Expired, _) if unit.allows("EXTEND") => Some("Extend it to a new date, or reissue it."),
+        (UnitStatus::Expired | UnitStatus::Revoked, _) if unit.allows("REISSUE") => {
+            Some("Where the customer is still owed one, reissue it.")
+        }
+        _ => None,
+    }
+}
+
+/// What mends the reason of the last refusal, as far as it still stands.
+fn by_refusal(unit: &Unit, standing: UnitStatus, code: &str) -> Option<String> {
+    match code {
+        "ALREADY_REDEEMED" if unit.assignment().is_some() => Some(
+            "Compare the holder with the customer: if the wrong account has it, release the assignment and issue a new code."
+                .to_owned(),
+        ),
+        "CODE_REPLACED" => unit.live_code().map(|code| {
+            format!("The customer has an old code: the one that works ends in {}. Show it again or replace it.", code.last_four)
+        }),
+        "LIMIT_PER_ACCOUNT" if standing == UnitStatus::Unassigned => {
+            Some("The terms of sale allow an account only so many: assign it to another account.".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,154 @@
+//! In a real browser: cases worked by hand, a page that grows while one looks, and one that goes on after its connection was lost.
+
+use serde_json::json;
+
+use super::case::{CASES, Case};
+use crate::harness::{
+    App, Desk, Test,
+    browser::{Browser, Tab},
+    in_a_browser,
+};
+
+pub fn tests() -> Vec<Test> {
+    in_a_browser![
+        cases_are_resolved_in_a_browser,
+        an_open_page_is_kept_current,
+        a_lost_connection_is_taken_up_again,
+        a_foreign_record_is_not_found_by_its_address,
+        a_subscription_is_followed_on_the_query_page,
+    ]
+}
+
+/// A tab of somebody who is signed in with a key that sees all.
+async fn desk_tab(app: &App, browser: &Browser) -> Tab {
+    let key = app.key("SUPPORT", json!({})).await;
+    let mut tab = browser.open(app.address()).await;
+    tab.sign_in(key.secret().expect("a secret")).await;
+    tab
+}
+
+async fn cases_are_resolved_in_a_browser(app: App) {
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    for place in [0, 2, 3, 7, 9] {
+        let case = CASES.get(place).expect("a case");
+        let desk = case.open(&app, place).await;
+        if tab.evaluate("location.pathname").await != Some(json!("/console")) {
+            tab.goto("/console").await;
+        }
+        if case.ticket.contains("expired") {
+            // A day has passed, and with it the session.
+            tab = desk_tab(&app, &browser).await;
+        }
+        work(&mut tab, &desk, case).await;
+        assert_eq!(desk.state(desk.unit(0)).await, case.state, "{}", case.ticket);
+    }
+}
+
+async fn work(tab: &mut Tab, desk: &Desk, case: &Case) {
+    let what = json!((case.asked)(desk));
+    tab.leave(&format!("const box = document.querySelector('#what'); box.value = {what}; box.form.requestSubmit()"))
+        .await;
+    for words in case.says {
+        let text = tab.text().await;
+        assert!(text.contains(words), "{}: “{words}” is not in {text}", case.ticket);
+    }
+    if let Some(link) = case.by {
+        let link = json!(link);
+        tab.leave(&format!("[...document.querySelectorAll('main a')].find((a) => a.textContent === {link}).click()"))
+            .await;
+    }
+    let form = format!("document.querySelector('form[action$=\"/{}\"]')", case.deed);
+    let mut script = format!("const form = {form}; form.closest('details').open = true;");
+    for (name, value) in case.fields {
+        script.push_str(&format!("form.elements[{}].value = {};", json!(name), json!(value)));
+    }
+    tab.leave(&format!("{script} form.querySelector('button').click()")).await;
+    for words in case.then {
+        let text = tab.text().await;
+        assert!(text.contains(words), "{}: “{words}” is not in {text}", case.ticket);
+    }
+}
+
+/// Waits until the page follows what happens.
+async fn is_live(tab: &mut Tab) {
+    tab.becomes("a live page", "document.querySelector('#live').dataset.state === 'on'").await;
+}
+
+async fn an_open_page_is_kept_current(app: App) {
+    let desk = Desk::open(&app, json!({}), 2).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    tab.goto(&format!("/console/entitlement/{}", desk.unit(0))).await;
+    tab.comes_to_say("Valid, and not used yet").await;
+    is_live(&mut tab).await;
+    tab.evaluate("window.isSame = true").await;
+    desk.assign(desk.unit(0), "bo").await;
+    tab.comes_to_say("Valid, used and active").await;
+    tab.comes_to_say("Held by bo. Active.").await;
+    tab.becomes("a timeline that grew", "document.querySelectorAll('.timeline li.new').length > 0").await;
+    tab.becomes("an announcement", "document.querySelector('#announce').textContent.includes('Assigned')").await;
+    tab.becomes("the same page", "window.isSame === true").await;
+
+    // What somebody is writing is left alone.
+    tab.evaluate(
+        "(() => { const form = document.querySelector('form[action$=\"/suspend\"]'); form.closest('details').open = true; \
+         form.elements.reason.value = 'half a sen'; form.elements.reason.focus(); })()",
+    )
+    .await;
+    let input = json!({"entitlementId": desk.unit(0), "reason": "elsewhere"});
+    desk.support.mutate("suspendEntitlement", "entitlement { id }", input).await.done();
+    tab.comes_to_say("Suspended: it cannot be used for now").await;
+    let kept = "document.querySelector('form[action$=\"/suspend\"]').elements.reason.value === 'half a sen'";
+    tab.becomes("what was being written", kept).await;
+
+    // Redemptions stream in on the overview.
+    tab.goto("/console").await;
+    is_live(&mut tab).await;
+    desk.shop.redeem(desk.code(1), "cy").await;
+    tab.becomes("a redemption", "document.querySelector('[data-part=redemptions]').textContent.includes('cy')").await;
+}
+
+async fn a_lost_connection_is_taken_up_again(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let node = app.second_node().await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&node, &browser).await;
+    tab.goto(&format!("/console/entitlement/{}", desk.unit(0))).await;
+    is_live(&mut tab).await;
+    node.stop();
+    tab.becomes("a lost connection", "document.querySelector('#live').dataset.state === 'wait'").await;
+    desk.assign(desk.unit(0), "bo").await;
+    let address = node.address();
+    let back = crate::harness::eventually("the address to be free", async || {
+        drop(tokio::net::TcpListener::bind(address).await.ok()?);
+        Some(())
+    });
+    back.await;
+    let _back = app.node_with(|config| config.listen = address).await;
+    is_live(&mut tab).await;
+    tab.comes_to_say("Valid, used and active").await;
+}
+
+async fn a_foreign_record_is_not_found_by_its_address(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let beta = crate::harness::Shop::open(&app, "Beta").await;
+    let browser = Browser::start();
+    let mut tab = browser.open(app.address()).await;
+    tab.sign_in(beta.key.secret().expect("a secret")).await;
+    tab.goto(&format!("/console/entitlement/{}", desk.unit(0))).await;
+    let text = tab.text().await;
+    assert!(text.contains("There is no such record, or it is not yours to see"), "{text}");
+}
+
+async fn a_subscription_is_followed_on_the_query_page(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    tab.goto("/console/query").await;
+    let script = "document.querySelector('#query').value = 'subscription { redemptions { type } }'; document.querySelector('#follow').click()";
+    tab.evaluate(script).await;
+    is_live(&mut tab).await;
+    desk.shop.redeem(desk.code(0), "bo").await;
+    tab.becomes("an event", "document.querySelector('#output').textContent.includes('CODE_REDEEMED')").await;
+}
