@@ -242,20 +242,20 @@ async fn what_cannot_be_swept_keeps_nothing_else_from_it(app: App) {
     app.clock.advance(Duration::from_hours(24));
     for _ in 0..2 {
         // The service sweeps as well, and what it is at is passed over.
-        eventually("all others being swept, and this one tried again", async || {
+        Box::pin(eventually("all others being swept, and this one tried again", async || {
             let mut walk = Sweep::Entitlements.begin();
             while walk.step(app.store()).await.expect("a sweep") {}
             let failed: Vec<String> = walk.failed.iter().map(|(unit, _)| unit.to_string()).collect();
             let left = rows(&app, "entitlements WHERE status <> 'EXPIRED'").await;
             (failed == spoilt.units && left == 1).then_some(())
-        })
+        }))
         .await;
     }
     terms("[]").await;
-    eventually("the last one being swept", async || {
+    Box::pin(eventually("the last one being swept", async || {
         all(&app).await;
         (rows(&app, "entitlements WHERE status <> 'EXPIRED'").await == 0).then_some(())
-    })
+    }))
     .await;
     app.assert_sound().await;
 }
