@@ -60,10 +60,11 @@ const FOREIGN: [(&str, &[&str]); 2] =
     [("async_graphql", &["graphql", "http", "feed", "service", "cli"]), ("axum", &["http", "console", "service"])];
 
 /// Who may start tasks, and why.
-const SPAWNERS: [(&str, &str); 3] = [
+const SPAWNERS: [(&str, &str); 4] = [
     ("http/listen.rs", "a connection, in a tracker that ends with the listener"),
     ("service.rs", "the composition root, which also ends what it starts"),
     ("http/socket", "a socket's operations, in the tracker that shutdown waits for"),
+    ("http/stream.rs", "a stream of answers, in the same tracker"),
 ];
 
 const LONGEST: usize = 420;

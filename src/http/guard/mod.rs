@@ -9,6 +9,7 @@
 //! Pure functions over the text and the parsed document. Names, types, depth and complexity stay with the schema's own
 //! validation.
 
+mod rewrite;
 mod token;
 
 use std::collections::{HashMap, HashSet};
@@ -18,8 +19,7 @@ use async_graphql::{
     parser::{
         self,
         types::{
-            DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationDefinition, OperationType,
-            Selection, SelectionSet, TypeCondition,
+            DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
         },
     },
 };
@@ -50,11 +50,11 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<OperationType, Se
     let mut document = parser::parse_query(&request.query).map_err(|error| unreadable(&error))?;
     check(&document, limits)?;
     if request.query.contains("__typename") && request.query.contains('@') {
-        show_directives(&mut document);
+        rewrite::show_directives(&mut document);
     }
     let kind = select(&document, request.operation_name.as_deref())?;
     if kind == OperationType::Subscription {
-        lift_roots(&mut document);
+        rewrite::lift_roots(&mut document);
     }
     request.set_parsed_query(document);
     Ok(kind)
@@ -248,75 +248,6 @@ fn collect_roots<'a>(document: &'a ExecutableDocument, set: &'a SelectionSet, ro
             }
         }
     }
-}
-
-/// Validation does not look at `__typename`, so a variable used only in a directive there would count as unused. The
-/// same directive on an inline fragment around it means the same and is looked at.
-fn show_directives(document: &mut ExecutableDocument) {
-    let operations: Vec<_> = match &mut document.operations {
-        DocumentOperations::Single(operation) => vec![operation],
-        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
-    };
-    let sets = operations.into_iter().map(|operation| &mut operation.node.selection_set);
-    for set in sets.chain(document.fragments.values_mut().map(|fragment| &mut fragment.node.selection_set)) {
-        show_directives_in(&mut set.node);
-    }
-}
-
-fn show_directives_in(set: &mut SelectionSet) {
-    for selection in &mut set.items {
-        let at = selection.pos;
-        match &mut selection.node {
-            Selection::Field(field) if field.node.name.node == "__typename" && !field.node.directives.is_empty() => {
-                let directives = std::mem::take(&mut field.node.directives);
-                let inner = SelectionSet { items: vec![Positioned::new(Selection::Field(field.clone()), at)] };
-                let inline =
-                    InlineFragment { type_condition: None, directives, selection_set: Positioned::new(inner, at) };
-                selection.node = Selection::InlineFragment(Positioned::new(inline, at));
-            }
-            Selection::Field(field) => show_directives_in(&mut field.node.selection_set.node),
-            Selection::InlineFragment(inline) => show_directives_in(&mut inline.node.selection_set.node),
-            Selection::FragmentSpread(_) => {}
-        }
-    }
-}
-
-/// The executor looks for a subscription's field in the operation itself, not in a fragment there: what fragments hold is put in their place.
-fn lift_roots(document: &mut ExecutableDocument) {
-    let mut lifted = HashSet::new();
-    let operations: Vec<_> = match &mut document.operations {
-        DocumentOperations::Single(operation) => vec![operation],
-        DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
-    };
-    for operation in operations.into_iter().filter(|operation| operation.node.ty == OperationType::Subscription) {
-        let set = &mut operation.node.selection_set.node;
-        while let [selection] = set.items.as_slice() {
-            let is_root = |condition: &TypeCondition| condition.on.node == "Subscription";
-            let inner = match &selection.node {
-                Selection::InlineFragment(inline)
-                    if inline.node.directives.is_empty()
-                        && inline.node.type_condition.as_ref().is_none_or(|condition| is_root(&condition.node)) =>
-                {
-                    &inline.node.selection_set
-                }
-                Selection::FragmentSpread(spread) if spread.node.directives.is_empty() => {
-                    let name = &spread.node.fragment_name.node;
-                    match document.fragments.get(name) {
-                        Some(fragment) if is_root(&fragment.node.type_condition.node) => {
-                            lifted.insert(name.clone());
-                            &fragment.node.selection_set
-                        }
-                        _ => break,
-                    }
-                }
-                Selection::Field(_) | Selection::InlineFragment(_) | Selection::FragmentSpread(_) => break,
-            };
-            let inner = inner.node.clone();
-            *set = inner;
-        }
-    }
-    // Nothing else can spread them: no type leads to the subscriptions.
-    document.fragments.retain(|name, _| !lifted.contains(name));
 }
 
 fn select(document: &ExecutableDocument, name: Option<&str>) -> Result<OperationType, ServerError> {

@@ -85,7 +85,7 @@ async fn a_cursor_in_the_text_and_one_in_a_variable_lead_to_the_same_place(app: 
         assert_eq!(next(&mut events, "events").await, json!({"type": "ORDER_PLACED"}), "{document}");
     }
     let mut malformed = shop.key.subscribe(by_variable, json!({"c": 7})).await;
-    assert_eq!(malformed.refused().await.code(), Some("GRAPHQL_VALIDATION_FAILED"));
+    assert_eq!(malformed.refused().await.code(), Some("BAD_USER_INPUT"));
 }
 
 async fn those_of_other_rights_do_not_share(app: App) {
