@@ -86,16 +86,27 @@ impl Walk {
             return;
         };
         self.met.insert(id.to_owned(), Some(kind.clone()));
-        let whole = schema.selection(&kind, NESTED);
-        let whole = format!("{{ {asked} {{ ... on {kind} {{ {whole} }} }} }}");
-        if self.ask(client, whole.clone()).await.get("errors").is_none() {
+        let within = |selection: String| format!("{{ {asked} {{ ... on {kind} {{ {selection} }} }} }}");
+        if self.ask_whole(client, within(schema.selection(&kind, NESTED))).await {
             return;
         }
-        // Which of several fields that cannot be null speaks for all of them is left to chance.
-        self.read.remove(&whole);
-        for part in schema.fields(&kind).iter().filter_map(|field| schema.part(field, NESTED)) {
-            self.ask(client, format!("{{ {asked} {{ ... on {kind} {{ {part} }} }} }}")).await;
+        for field in schema.fields(&kind) {
+            let part = |depth| schema.part(field, depth).map(within);
+            let (Some(deep), Some(flat)) = (part(NESTED), part(0)) else { continue };
+            if !self.ask_whole(client, deep).await {
+                self.ask(client, flat).await;
+            }
         }
+    }
+
+    /// Asks for several things at once; whether nothing was missing. Where something was, it is left to chance which of the fields that
+    /// cannot be null speaks for all, and nothing is written down.
+    async fn ask_whole(&mut self, client: &Client, document: String) -> bool {
+        let whole = self.ask(client, document.clone()).await.get("errors").is_none();
+        if !whole {
+            self.read.remove(&document);
+        }
+        whole
     }
 
     async fn ask(&mut self, client: &Client, document: String) -> Value {
