@@ -100,7 +100,7 @@ async fn a_customer_has_so_many_sockets(app: App) {
     }
     let _other = knock(&node, &bob).await.expect("another customer's");
     drop(first);
-    eventually("room for one more", async || knock(&node, &ann).await.ok()).await;
+    Box::pin(eventually("room for one more", async || knock(&node, &ann).await.ok())).await;
 }
 
 async fn a_key_has_so_many_sockets(app: App) {

@@ -61,7 +61,7 @@ async fn work(tab: &mut Tab, desk: &Desk, case: &Case) {
     let form = format!("document.querySelector('form[action$=\"/{}\"]')", case.deed);
     let mut script = format!("const form = {form}; form.closest('details').open = true;");
     for (name, value) in case.fields {
-        script.push_str(&format!("form.elements[{}].value = {};", json!(name), json!(value)));
+        script += &["form.elements[", &json!(name).to_string(), "].value = ", &json!(value).to_string(), ";"].concat();
     }
     tab.leave(&format!("{script} form.querySelector('button').click()")).await;
     for words in case.then {
