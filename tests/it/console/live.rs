@@ -87,7 +87,8 @@ async fn an_open_page_is_kept_current(app: App) {
     tab.comes_to_say("Valid, used and active").await;
     tab.comes_to_say("Held by bo. Active.").await;
     tab.becomes("a timeline that grew", "document.querySelectorAll('.timeline li.new').length > 0").await;
-    tab.becomes("an announcement", "document.querySelector('#announce').textContent.includes('Set up and active')").await;
+    tab.becomes("an announcement", "document.querySelector('#announce').textContent.includes('Set up and active')")
+        .await;
     tab.becomes("the same page", "window.isSame === true").await;
 
     // What somebody is writing is left alone.

@@ -159,6 +159,8 @@ impl Tab {
             json!(secret)
         );
         self.leave(&script).await;
+        // A page that only opens another comes first, and would overtake whoever goes on from it.
+        self.becomes("the console", "document.querySelector('#announce') !== null").await;
     }
 
     /// The words of the page.
