@@ -37,6 +37,10 @@ const WORDS: &str = "(() => { const words = []; const main = document.querySelec
     const walk = document.createTreeWalker(main, NodeFilter.SHOW_TEXT); \
     while (walk.nextNode()) words.push(walk.currentNode.data); return words.join(' ').replace(/\\s+/g, ' '); })()";
 
+/// Whether a page is there that stays.
+const ARRIVED: &str =
+    "!window.isOld && document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')";
+
 /// A browser that runs until it is dropped.
 pub struct Browser {
     child: Child,
@@ -144,11 +148,11 @@ impl Tab {
         self.leave(&format!("location.assign({})", json!(format!("{}{address}", self.origin)))).await;
     }
 
-    /// Does what leads to another page, and waits until that is there.
+    /// Does what leads to another page, and waits until that is there: not one that only opens another.
     pub async fn leave(&mut self, script: &str) {
         self.evaluate("window.isOld = true").await;
         self.evaluate(&format!("(() => {{ {script} }})()")).await;
-        self.becomes(script, "!window.isOld && document.readyState === 'complete'").await;
+        self.becomes(script, ARRIVED).await;
     }
 
     /// Signs in by the form.
@@ -159,7 +163,6 @@ impl Tab {
             json!(secret)
         );
         self.leave(&script).await;
-        // A page that only opens another comes first, and would overtake whoever goes on from it.
         self.becomes("the console", "document.querySelector('#announce') !== null").await;
     }
 

@@ -5,7 +5,7 @@
 use std::{future::Future, time::Duration};
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `future` gives; `awaited` names it where it does not come.
 pub async fn within<T>(awaited: &str, future: impl Future<Output = T>) -> T {
