@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 
 use self::{limit::Limit, subject::Subject};
 
+/// The service's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Units of the large order.
 const UNITS: usize = 100_000;
 /// Clients at a time.

@@ -22,7 +22,7 @@ pub struct Request {
     pub mutation: Operation,
     /// The key the client chose, if any.
     pub key: Option<String>,
-    /// All that was asked for, in a spelling that is the same for the same input.
+    /// All that was asked for, in a spelling that is the same for the same input; nothing matters of it without a key.
     pub input: Vec<u8>,
 }
 

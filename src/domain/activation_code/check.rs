@@ -3,7 +3,7 @@
 use super::{
     super::{
         Actor, Error, Operation, account,
-        entitlement::{By, Claim, room_for_one},
+        entitlement::room_for_one,
         input,
     },
     code::Code,
@@ -34,19 +34,16 @@ pub struct Checked {
 pub async fn check(tx: &mut Tx, actor: &Actor, command: &Check) -> Result<Checked, Error> {
     actor.may(Operation::RedemptionCheck)?;
     let named = account::Named::by(actor, command.account.as_ref())?;
-    guess::limit(tx, actor, &named).await?;
     let invalid = |message: &str| Checked {
         refusal: Some(super::super::Refusal::new(RefusalCode::CodeInvalid, message)),
         product: None,
         missing_input: Vec::new(),
     };
     let Some(code) = Code::parse(&command.code) else {
+        guess::limit(tx, actor, &named).await?;
         return Ok(invalid("the code is mistyped: check it against the original"));
     };
-    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
-    let Some(claim) = Claim::load(tx, actor, By::Hashes(hashes), &named).await? else {
-        tx.renew_keys().await?;
-        guess::count(tx, actor, &named).await?;
+    let Some(claim) = guess::presented(tx, actor, &code, &named).await? else {
         return Ok(invalid("there is no such code"));
     };
     let account = named.present(actor, claim.account.as_ref())?;

@@ -5,7 +5,7 @@ use super::{
     super::{
         Actor, Error,
         account::Named,
-        entitlement::{By, Claim},
+        entitlement::Claim,
     },
     code::Code,
     guess,
@@ -33,17 +33,15 @@ pub struct Found {
 pub async fn find(tx: &mut Tx, actor: &Actor, command: &Find) -> Result<Option<Found>, Error> {
     let named = Named::by(actor, None)?;
     let limited = actor.scope != Scope::All;
-    if limited {
-        guess::limit(tx, actor, &named).await?;
+    let found = guess::find(tx, actor, &command.code, &named).await?.filter(|claim| claim.visible_to(actor));
+    match &found {
+        Some(claim) if limited => guess::refuse(tx, actor, &named, claim.guesses)?,
+        Some(_) => {}
+        None => tx.renew_keys().await?,
     }
-    let hashes = tx.keyring()?.codes().hashes(command.code.as_bytes());
-    let claim = Claim::load(tx, actor, By::Hashes(hashes), &named).await?.filter(|claim| claim.visible_to(actor));
-    if claim.is_none() {
-        tx.renew_keys().await?;
-    }
-    if claim.is_none() && limited {
+    if found.is_none() && limited {
         guess::count(tx, actor, &named).await?;
     }
-    let found = |claim: Claim| Some(Found { activation_code_id: claim.code?.id, entitlement_id: claim.unit.id });
-    Ok(claim.and_then(found))
+    let found_of = |claim: Claim| Some(Found { activation_code_id: claim.code?.id, entitlement_id: claim.unit.id });
+    Ok(found.and_then(found_of))
 }

@@ -5,13 +5,17 @@
 //! counted by the statement that finds room for it, under a number that only one can have, so that many at once get no further than one
 //! after the other.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::FromQueryResult;
 
-use super::super::{
-    Actor,
-    account::Named,
-    error::{Error, Refusal},
+use super::{
+    super::{
+        Actor,
+        account::Named,
+        entitlement::{By, Claim, Guesser},
+        error::{Error, Refusal},
+    },
+    code::Code,
 };
 use crate::{
     entity::kind::{RefusalCode, Role},
@@ -46,14 +50,40 @@ fn limits(tx: &Tx, actor: &Actor, named: &Named) -> [i64; 2] {
     [if person { i64::from(settings.guesses) } else { all }, all]
 }
 
-/// Refuses whoever has guessed too often lately.
+/// The unit of a presented code. None: there is no such code, which counts as a guess. Whoever has guessed too often lately is refused
+/// whether there is one or not.
+pub async fn presented(tx: &Tx, actor: &Actor, code: &Code, named: &Named) -> Result<Option<Claim>, Error> {
+    let Some(claim) = find(tx, actor, code, named).await? else {
+        tx.renew_keys().await?;
+        count(tx, actor, named).await?;
+        return Ok(None);
+    };
+    refuse(tx, actor, named, claim.guesses)?;
+    Ok(Some(claim))
+}
+
+/// The unit of a code, with the guesses of whoever asks; nothing is limited or counted.
+pub async fn find(tx: &Tx, actor: &Actor, code: &Code, named: &Named) -> Result<Option<Claim>, Error> {
+    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
+    let by = Guesser { digest: guesser(tx, actor, named)?, principal: principal(actor), since: since(tx) };
+    Claim::load(tx, actor, By::Hashes(hashes, by), named).await
+}
+
+fn since(tx: &Tx) -> DateTime<Utc> {
+    tx.now() - TimeDelta::seconds(WINDOW_SECONDS.into())
+}
+
+/// Refuses whoever has guessed too often lately: for what is not worth being looked up.
 pub async fn limit(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
-    let since = tx.now() - TimeDelta::seconds(WINDOW_SECONDS.into());
     let sql = "SELECT sum(CASE WHEN guesser = $1 THEN 1 ELSE 0 END) AS own, count(*) AS tried \
                FROM code_guesses WHERE actor = $2 AND occurred_at > $3";
-    let values = vec![guesser(tx, actor, named)?.into(), principal(actor).into(), since.into()];
+    let values = vec![guesser(tx, actor, named)?.into(), principal(actor).into(), since(tx).into()];
     let counts: Vec<Count> = tx.query(sql, values).await?;
-    let (own, all) = counts.first().map_or((0, 0), |count| (count.own.unwrap_or(0), count.tried));
+    refuse(tx, actor, named, counts.first().map_or([0, 0], |count| [count.own.unwrap_or(0), count.tried]))
+}
+
+/// Refuses whoever has guessed as often as that.
+pub fn refuse(tx: &Tx, actor: &Actor, named: &Named, [own, all]: [i64; 2]) -> Result<(), Error> {
     let [most_own, most] = limits(tx, actor, named);
     if own >= most_own || all >= most {
         let mut refusal = Refusal::new(RefusalCode::RateLimited, "too many unknown codes were tried: try again later");
@@ -71,14 +101,13 @@ pub async fn count(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
                AND COALESCE(sum(CASE WHEN occurred_at > $5 THEN 1 ELSE 0 END), 0) < $7 \
                ON CONFLICT (actor, turn) DO NOTHING";
     let id: crate::id::RedemptionAttemptId = tx.id();
-    let since = tx.now() - TimeDelta::seconds(WINDOW_SECONDS.into());
     let [most_own, most] = limits(tx, actor, named);
     let values = vec![
         id.into(),
         principal(actor).into(),
         guesser(tx, actor, named)?.into(),
         tx.now().into(),
-        since.into(),
+        since(tx).into(),
         most_own.into(),
         most.into(),
     ];

@@ -3,6 +3,8 @@
 //! Every try is recorded, good or bad. The same account may ask again with the same code while that assignment is in force, and gets the
 //! same assignment. Whoever holds a whole code is told that code's true state, and nothing else.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue, QueryTrait};
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Actor, Error, Operation, Refusal, account, entitlement,
-        entitlement::{By, Claim, Giving, event},
+        entitlement::{Claim, Giving, event},
         exception, input, reservation,
         transition::Transition,
     },
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::{
     entity::{
-        self, activation_code, event,
+        self, activation_code, assignment, event,
         kind::{
             ActivationCodeStatus, AssignmentMethod, EntitlementStatus, EventType, ExceptionKind, RedemptionOutcome,
             RefusalCode,
@@ -42,10 +44,13 @@ pub struct Redeem {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Redeemed {
     pub assignment_id: AssignmentId,
     pub entitlement_id: EntitlementId,
+    /// The assignment itself, where it was made just now: it need not be read again.
+    #[serde(skip)]
+    pub made: Option<Arc<assignment::Model>>,
 }
 
 /// What a presented code entitles its bearer to.
@@ -72,8 +77,8 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
             .into());
     }
 
-    guess::limit(tx, actor, &named).await?;
     let Some(code) = Code::parse(&command.code) else {
+        guess::limit(tx, actor, &named).await?;
         let last_four = last_four_of(&command.code);
         return reject(
             tx,
@@ -85,10 +90,7 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
         )
         .await;
     };
-    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
-    let Some(mut claim) = Claim::load(tx, actor, By::Hashes(hashes), &named).await? else {
-        tx.renew_keys().await?;
-        guess::count(tx, actor, &named).await?;
+    let Some(mut claim) = guess::presented(tx, actor, &code, &named).await? else {
         return reject(tx, actor, None, None, Some(code.last_four()), unknown("there is no such code")).await;
     };
     let account = named.resolve(tx, actor, claim.account.take()).await?;
@@ -103,7 +105,9 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
         decision => decision,
     };
     match decision {
-        Ok(Way::Again(assignment_id)) => Ok(Ok(Redeemed { assignment_id, entitlement_id: claim.unit.id })),
+        Ok(Way::Again(assignment_id)) => {
+            Ok(Ok(Redeemed { assignment_id, entitlement_id: claim.unit.id, made: None }))
+        }
         Ok(Way::Fresh | Way::Confirm) => claim_unit(tx, actor, claim, &account, resource, command.input.clone()).await,
         Err(refusal) => reject(tx, actor, Some(&claim), Some(&account), Some(code.last_four()), refusal).await,
     }
@@ -194,9 +198,11 @@ async fn claim_unit(
     let method = AssignmentMethod::Code;
     let giving = Giving { method, account, resource, input, code: Some(code.id), carrier: Some(carrier) };
     let assignment = entitlement::give(tx, &mut claim, giving).await?;
+    let assignment_id = assignment.id;
     claim.code = Some(code);
     record(tx, actor, attempt_id, Some(&claim), Some(account), None, None);
-    Ok(Ok(Redeemed { assignment_id: assignment.id, entitlement_id: claim.unit.id }))
+    let made = Some(Arc::new(assignment));
+    Ok(Ok(Redeemed { assignment_id, entitlement_id: claim.unit.id, made }))
 }
 
 async fn reject(

@@ -43,12 +43,22 @@ pub struct Claim {
     pub disputed: bool,
     /// By when its assignment should have left the state it was read in.
     pub due: Option<DateTime<Utc>>,
+    /// Codes that whoever presents this one has guessed lately, and all that its credential has.
+    pub guesses: [i64; 2],
+}
+
+/// Whose guesses are counted along with a presented code, and from when on.
+#[derive(Debug)]
+pub struct Guesser {
+    pub digest: Vec<u8>,
+    pub principal: String,
+    pub since: DateTime<Utc>,
 }
 
 /// How the unit is found.
 pub enum By {
     /// By the hash of a presented code, under any of the live keys. A code is a bearer instrument: whoever has it finds its unit.
-    Hashes(Vec<Vec<u8>>),
+    Hashes(Vec<Vec<u8>>, Guesser),
     /// By its id, if it is the caller's to see.
     Unit(EntitlementId),
     /// Several by their ids, likewise; see [`Claim::load_all`].
@@ -68,15 +78,13 @@ fn columns<E: EntityTrait>(alias: &str) -> String {
     columns.collect::<Vec<_>>().join(", ")
 }
 
-static SELECT: LazyLock<String> = LazyLock::new(|| {
+/// What is read, but for the guesses.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {}, {}, {}, {}, {}, {}, l.resource AS l_resource, l.input AS l_input, \
+        "{}, {}, {}, {}, {}, {}, l.resource AS l_resource, l.input AS l_input, \
            (SELECT count(*) FROM entitlements n WHERE n.replaces_id = u.id) AS x_replaced, \
            (SELECT count(*) FROM fulfillment_exceptions x WHERE x.entitlement_id = u.id AND x.status = 'OPEN') AS x_disputed, \
-           t.lease_expires_at AS x_lease \
-         FROM entitlements u \
-         JOIN order_lines l ON l.id = u.order_line_id \
-         JOIN policies p ON p.id = l.policy_id",
+           t.lease_expires_at AS x_lease",
         columns::<entitlement::Entity>("u"),
         columns::<policy::Entity>("p"),
         columns::<activation_code::Entity>("c"),
@@ -86,6 +94,10 @@ static SELECT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+const FROM: &str = " \
+    FROM entitlements u \
+    JOIN order_lines l ON l.id = u.order_line_id \
+    JOIN policies p ON p.id = l.policy_id";
 const REST: &str = " \
     LEFT JOIN reservations r ON r.entitlement_id = u.id AND r.status = 'HELD' \
     LEFT JOIN assignments s ON s.entitlement_id = u.id AND s.status NOT IN ('ENDED', 'CANCELLED') \
@@ -100,7 +112,7 @@ impl Claim {
 
     /// Reads the units that are found and visible, in the order of their ids.
     pub async fn load_all(tx: &Tx, actor: &Actor, by: By, named: &account::Named) -> Result<Vec<Self>, Error> {
-        let bearer = matches!(by, By::Hashes(_));
+        let bearer = matches!(by, By::Hashes(..));
         let found =
             Self::find_by_statement(Self::statement(tx.backend(), &by, named)).all(tx.connection().await?).await?;
         Ok(found.into_iter().filter(|claim| bearer || claim.visible_to(actor)).collect())
@@ -114,41 +126,43 @@ impl Claim {
 
     fn statement(backend: DbBackend, by: &By, named: &account::Named) -> Statement {
         let mut values: Vec<Value> = vec![named.namespace.into(), named.reference.clone().into()];
-        let live = " LEFT JOIN activation_codes c ON c.entitlement_id = u.id AND c.status = 'ISSUED'";
-        let of = |table: &str, id: Value, values: &mut Vec<Value>| {
-            values.push(id);
-            format!("{}{live}{REST} WHERE u.id = (SELECT y.entitlement_id FROM {table} y WHERE y.id = $3)", *SELECT)
+        let mut place = |value: Value| {
+            values.push(value);
+            format!("${}", values.len())
         };
-        let sql = match by {
-            By::Hashes(hashes) => {
-                let places = hashes.iter().map(|hash| {
-                    values.push(hash.clone().into());
-                    format!("${}", values.len())
-                });
-                let places = places.collect::<Vec<_>>().join(", ");
-                format!(
-                    "{} JOIN activation_codes c ON c.entitlement_id = u.id{REST} WHERE c.hash IN ({places})",
-                    *SELECT
-                )
+        let mut guesses = ["CAST(0 AS bigint)".to_owned(), "CAST(0 AS bigint)".to_owned()];
+        let live = "LEFT JOIN activation_codes c ON c.entitlement_id = u.id AND c.status = 'ISSUED'";
+        let mut of = |table: &str, id: Value| {
+            let id = place(id);
+            (live, format!("u.id = (SELECT y.entitlement_id FROM {table} y WHERE y.id = {id})"))
+        };
+        let (code, found) = match by {
+            By::Hashes(hashes, Guesser { digest, principal, since }) => {
+                let tried = format!(
+                    "SELECT count(*) FROM code_guesses g WHERE g.actor = {} AND g.occurred_at > {}",
+                    place(principal.clone().into()),
+                    place((*since).into())
+                );
+                guesses = [format!("({tried} AND g.guesser = {})", place(digest.clone().into())), format!("({tried})")];
+                let hashes = hashes.iter().map(|hash| place(hash.clone().into())).collect::<Vec<_>>().join(", ");
+                ("JOIN activation_codes c ON c.entitlement_id = u.id", format!("c.hash IN ({hashes})"))
             }
-            By::Unit(id) => {
-                values.push((*id).into());
-                format!("{}{live}{REST} WHERE u.id = $3", *SELECT)
-            }
+            By::Unit(id) => (live, format!("u.id = {}", place((*id).into()))),
             By::Units(ids) => {
                 let padding = ids.len().next_power_of_two() - ids.len();
                 let padded = ids.iter().chain(ids.last().into_iter().cycle().take(padding));
-                let places = padded.map(|id| {
-                    values.push((*id).into());
-                    format!("${}", values.len())
-                });
-                let places = places.collect::<Vec<_>>().join(", ");
-                format!("{}{live}{REST} WHERE u.id IN ({places}) ORDER BY u.id", *SELECT)
+                let places = padded.map(|id| place((*id).into())).collect::<Vec<_>>().join(", ");
+                (live, format!("u.id IN ({places}) ORDER BY u.id"))
             }
-            By::Reservation(id) => of("reservations", (*id).into(), &mut values),
-            By::Assignment(id) => of("assignments", (*id).into(), &mut values),
-            By::Code(id) => of("activation_codes", (*id).into(), &mut values),
+            By::Reservation(id) => of("reservations", (*id).into()),
+            By::Assignment(id) => of("assignments", (*id).into()),
+            By::Code(id) => of("activation_codes", (*id).into()),
         };
+        let [own, all] = guesses;
+        let sql = format!(
+            "SELECT {}, {own} AS x_own, {all} AS x_guesses{FROM} {code}{REST} WHERE {found}",
+            *COLUMNS
+        );
         Statement::from_sql_and_values(backend, sql, values)
     }
 
@@ -226,6 +240,7 @@ impl FromQueryResult for Claim {
             lease: row.try_get("x_", "lease")?,
             replaced: row.try_get::<i64>("x_", "replaced")? > 0,
             disputed: row.try_get::<i64>("x_", "disputed")? > 0,
+            guesses: [row.try_get("x_", "own")?, row.try_get("x_", "guesses")?],
         })
     }
 }

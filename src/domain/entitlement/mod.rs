@@ -25,7 +25,7 @@ pub use self::{
     transfer::{Recipient, Transfer, transfer},
 };
 pub(super) use self::{
-    claim::By,
+    claim::{By, Guesser},
     end::{Ending, end, end_all, lapse},
     extend::{future, prolong},
     give::{Beginning, Giving, event, give, room_for_one, within_limit},

@@ -137,5 +137,6 @@ fn successor(tx: &Tx, claim: Claim, recipient: Option<Recipient>) -> Claim {
         replaced: false,
         disputed: false,
         due: None,
+        guesses: [0, 0],
     }
 }

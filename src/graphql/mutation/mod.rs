@@ -105,7 +105,7 @@ pub async fn run_recorded<I: InputType, C, T: Serialize + DeserializeOwned>(
 }
 
 fn request(mutation: Operation, input: &impl InputType, key: Option<&String>) -> Request {
-    Request { mutation, key: key.cloned(), input: spelling(input) }
+    Request { mutation, key: key.cloned(), input: key.map(|_| spelling(input)).unwrap_or_default() }
 }
 
 /// An input in a spelling that is the same for the same input: members in the order of the schema, what was left out as null.

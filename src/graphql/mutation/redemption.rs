@@ -39,7 +39,11 @@ pub struct RedeemCodePayload(Outcome<Redeemed>);
 impl RedeemCodePayload {
     /// The assignment that the code turned into.
     async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
-        Session::of(ctx).find(self.0.done().map(|done| done.assignment_id)).await
+        let done = self.0.done()?;
+        match &done.made {
+            Some(made) => Some(Ok(made.clone().into())),
+            None => Session::of(ctx).find(Some(done.assignment_id)).await,
+        }
     }
 
     /// The unit that the code stood for.
