@@ -18,7 +18,7 @@ use crate::{
     feed::Feed,
     graphql::{self, Graph},
     http::{
-        Http, Seats,
+        DeliveryLane, Http, Seats,
         auth::Authenticator,
         health::{Readiness, Report},
         listen,
@@ -50,6 +50,8 @@ pub enum ServiceError {
     Store(#[from] Error),
     #[error("the keys of the identity provider cannot be fetched as CLAIMCHECK_JWT_JWKS_URL says: {0}")]
     Tokens(#[source] io::Error),
+    #[error("cannot start the threads that deliver: {0}. Allow this process more threads")]
+    Threads(#[source] io::Error),
     #[error("cannot listen on {address}: {cause}. Set CLAIMCHECK_LISTEN to an address and port that are free")]
     Listen { address: SocketAddr, cause: io::Error },
 }
@@ -150,8 +152,9 @@ impl Service {
         let (loops, stop_loops) = (TaskTracker::new(), CancellationToken::new());
         self.start_loops(&loops, &stop_loops);
 
+        let lane = DeliveryLane::start().map_err(ServiceError::Threads)?;
         let (sockets, stop_serving) = (TaskTracker::new(), CancellationToken::new());
-        let serving = self.serve(sockets.clone(), stop_serving.clone());
+        let serving = self.serve(sockets.clone(), &lane, stop_serving.clone());
         let mut serving = std::pin::pin!(serving);
         let ended = tokio::select! {
             () = &mut serving => true,
@@ -169,6 +172,7 @@ impl Service {
         if timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("some connections did not finish in time and are cut");
         }
+        drop(lane);
         stop_loops.cancel();
         loops.close();
         if timeout(WIND_DOWN, loops.wait()).await.is_err() {
@@ -187,7 +191,12 @@ impl Service {
         loops.spawn(write_uses(self.directory.clone(), stop.clone()));
     }
 
-    fn serve(&mut self, sockets: TaskTracker, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
+    fn serve(
+        &mut self,
+        sockets: TaskTracker,
+        lane: &DeliveryLane,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
         let pages = console::router(Console {
             graph: self.graph.clone(),
             auth: self.auth.clone(),
@@ -205,6 +214,7 @@ impl Service {
             seats: Seats::default(),
             shutdown: shutdown.clone(),
             sockets,
+            lanes: lane.lanes(),
             ready: readiness(&self.db, &self.feed),
         };
         let router = crate::http::router(http, pages);

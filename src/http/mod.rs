@@ -10,6 +10,7 @@ pub mod auth;
 mod graphql;
 mod guard;
 pub mod health;
+mod lane;
 pub mod listen;
 mod negotiation;
 mod origin;
@@ -42,7 +43,11 @@ use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{auth::Authenticator, health::Readiness, origin::Page, session::Sessions};
-pub use self::{graphql::run, socket::Seats};
+pub use self::{
+    graphql::run,
+    lane::{DeliveryLane, Lanes},
+    socket::Seats,
+};
 use crate::{
     config::{Limits, Networks},
     graphql::Graph,
@@ -68,6 +73,8 @@ pub struct Http {
     pub shutdown: CancellationToken,
     /// Counts open sockets, which axum's own shutdown does not wait for.
     pub sockets: TaskTracker,
+    /// Where requests are answered, and where sockets and streams are served.
+    pub lanes: Lanes,
     /// Tells whether the service should be sent requests.
     pub ready: Readiness,
 }

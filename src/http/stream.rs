@@ -53,7 +53,7 @@ pub async fn subscription(
     }
     let (sender, mut receiver) = mpsc::channel(1);
     let watch = Watch::new(http, actor);
-    http.sockets.spawn(run(Arc::clone(http), watch, delivery, piece, sender));
+    http.sockets.spawn_on(run(Arc::clone(http), watch, delivery, piece, sender), &http.lanes.delivery);
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context)).map(Ok::<_, Infallible>);
     respond(streaming, Body::from_stream(pieces))
 }

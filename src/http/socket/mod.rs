@@ -83,10 +83,10 @@ pub fn upgrade(http: Arc<Http>, upgrade: WebSocketUpgrade, parts: &Parts) -> Res
         .max_frame_size(most);
     let speaks = upgrade.selected_protocol().is_some();
     upgrade.on_upgrade(move |socket| {
-        let sockets = http.sockets.clone();
+        let (sockets, lane) = (http.sockets.clone(), http.lanes.delivery.clone());
         let connection = Connection { http, origin, socket, operations: Operations::default(), count: 0, seat: None };
         // In a task of its own: what the upgrade itself needed is then given back.
-        sockets.spawn(connection.serve(speaks));
+        sockets.spawn_on(connection.serve(speaks), &lane);
         drop(token);
         std::future::ready(())
     })
@@ -250,7 +250,7 @@ impl Connection {
             return Operation::refused(&Answer::refused(error));
         }
         self.count += 1;
-        Operation::start(&self.http.graph, Arc::clone(actor), request, limits)
+        Operation::start(&self.http.graph, Arc::clone(actor), request, limits, &self.http.lanes)
     }
 
     /// Writes a frame and the others that are ready, then flushes once.

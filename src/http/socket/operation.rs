@@ -18,7 +18,7 @@ use crate::{
     config::Limits,
     domain::Actor,
     graphql::{Graph, answer::Answer, delivery::Delivery},
-    http::{graphql::execute, guard},
+    http::{Lanes, graphql::execute, guard},
 };
 
 /// What an operation has to say to its client.
@@ -39,14 +39,14 @@ pub struct Operation {
 
 impl Operation {
     /// Prepares an operation of any kind; what is wrong with it becomes its only frame.
-    pub fn start(graph: &Graph, actor: Arc<Actor>, mut request: Request, limits: &Limits) -> Self {
+    pub fn start(graph: &Graph, actor: Arc<Actor>, mut request: Request, limits: &Limits, lanes: &Lanes) -> Self {
         let (frames, lasting) = match guard::admit(&mut request, limits) {
             Err(error) => (Self::refused(&Answer::refused(error)).frames, false),
             Ok(OperationType::Subscription) => (subscription(graph.clone(), actor, request), true),
             Ok(OperationType::Query | OperationType::Mutation) => {
                 let (graph, limits) = (graph.clone(), limits.clone());
-                let answer = async move { execute(&graph, actor, request, &limits).await };
-                (answer.map(|answer| stream::iter(result(&answer))).flatten_stream().boxed(), false)
+                let answer = lanes.clone().answer(async move { execute(&graph, actor, request, &limits).await });
+                (answer.map(|answer| stream::iter(result(answer.ok()))).flatten_stream().boxed(), false)
             }
         };
         Self { frames, lasting }
@@ -58,11 +58,12 @@ impl Operation {
     }
 }
 
-fn result(answer: &Answer) -> Vec<Frame> {
-    if answer.executed {
-        vec![Frame::Next(answer.json().into()), Frame::Complete]
-    } else {
-        vec![Frame::Error(answer.errors_json().into())]
+/// None: the service stops, and the socket with it.
+fn result(answer: Option<Answer>) -> Vec<Frame> {
+    match answer {
+        Some(answer) if answer.executed => vec![Frame::Next(answer.json().into()), Frame::Complete],
+        Some(answer) => vec![Frame::Error(answer.errors_json().into())],
+        None => Vec::new(),
     }
 }
 
