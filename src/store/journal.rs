@@ -147,6 +147,11 @@ impl Buffer {
         Self { origin, ..Self::default() }
     }
 
+    /// Whether one script writes it all.
+    pub(super) fn is_one_script(&self) -> bool {
+        self.alike.is_empty() && self.events.len() <= write::ROWS && self.tallies.len() <= write::ROWS
+    }
+
     pub(super) fn appended(&self) -> bool {
         self.appended
     }

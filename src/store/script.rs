@@ -1,13 +1,13 @@
 //! Writes that are sent together: on PostgreSQL one statement, a common table expression each; on SQLite one script.
 //!
 //! A round trip costs more than most of what an operation writes. The changes of an operation therefore wait in its transaction until
-//! something is read, or until the end, and go with its events. Each of them is a compare-and-set: whether all of them found what they
-//! expected is known when the script has run, and who did not has lost its race.
+//! something is read, or until the end, and go with its events. Each of them is a compare-and-set: who did not find what it expected has
+//! lost its race, and the script fails. On PostgreSQL it fails as a statement does, with all that it did: it needs no transaction around it.
 
 use std::fmt::Write as _;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement, Value,
+    ConnectionTrait, DatabaseExecutor, DbBackend, Statement, Value,
     sea_query::{
         InsertStatement, PostgresQueryBuilder, QueryStatementWriter, SqlWriter, SqlWriterValues, SqliteQueryBuilder,
         UpdateStatement,
@@ -33,11 +33,6 @@ pub struct Script {
     guarded: Vec<usize>,
     /// Rows that all steps together change.
     rows: u64,
-}
-
-#[derive(FromQueryResult)]
-struct Changed {
-    changed: i64,
 }
 
 impl Script {
@@ -117,23 +112,25 @@ impl Script {
     }
 
     /// Runs it, if there is anything in it. A row that was not as expected is a lost race.
-    pub async fn run(mut self, connection: &DatabaseTransaction) -> Result<(), Error> {
+    pub async fn run(mut self, connection: DatabaseExecutor<'_>) -> Result<(), Error> {
         if self.steps == 0 {
             return Ok(());
         }
-        let lost = || Error::Conflict("a record that changed meanwhile".to_owned());
-        if !self.postgres {
-            let rows = self.rows;
-            let done = connection.execute_raw(self.statement(DbBackend::Sqlite)).await?;
-            return if done.rows_affected() == rows { Ok(()) } else { Err(lost()) };
+        if self.postgres {
+            let counts = self.guarded.iter().map(|step| format!(" + (SELECT count(*) FROM w{step})"));
+            let (sum, expected) = (counts.collect::<String>(), self.guarded.len());
+            // Nothing but an error undoes what a statement has done by then: see `MISSED`.
+            self.text(&format!(") SELECT 1 / (0{sum} = {expected})::int"));
+            connection.execute_raw(self.statement(DbBackend::Postgres)).await?;
+            return Ok(());
         }
-        let counts: Vec<String> = self.guarded.iter().map(|step| format!("(SELECT count(*) FROM w{step})")).collect();
-        let expected = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-        let sum = if counts.is_empty() { "0::bigint".to_owned() } else { counts.join(" + ") };
-        self.text(&format!(") SELECT {sum} AS changed"));
-        let statement = self.statement(DbBackend::Postgres);
-        let changed = Changed::find_by_statement(statement).one(connection).await?;
-        if changed.is_some_and(|found| found.changed == expected) { Ok(()) } else { Err(lost()) }
+        let rows = self.rows;
+        let done = connection.execute_raw(self.statement(DbBackend::Sqlite)).await?;
+        if done.rows_affected() == rows {
+            Ok(())
+        } else {
+            Err(Error::Conflict("a record that changed meanwhile".to_owned()))
+        }
     }
 
     fn statement(self, backend: DbBackend) -> Statement {

@@ -1,5 +1,9 @@
 //! A transaction: where all writing happens.
 //!
+//! On PostgreSQL it begins with the first statement that needs one. An operation that only glances at what is there and then makes its
+//! changes by one script needs none: every change is a compare-and-set, and a script is done as a whole or not at all. SQLite's begins at
+//! once, as its only writer.
+//!
 //! [`Db::write`] runs an operation in one transaction and, when it lost a race, runs it again from the beginning, so an operation must
 //! have no effect outside its [`Tx`]. Changes wait until something is read or the operation is done, and go together with the events, which
 //! come after every compare-and-set: row locks then order the events of a record as its changes were committed.
@@ -12,8 +16,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement, TransactionOptions,
-    TransactionTrait, Value,
+    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement,
+    TransactionOptions, TransactionTrait, Value,
     sea_query::{InsertStatement, UpdateStatement},
 };
 
@@ -22,6 +26,8 @@ use super::{
     journal::{self, Origin},
     script::{Script, Write},
 };
+use tokio::sync::OnceCell;
+
 use crate::id::{Ids, RecordId};
 
 /// How often an operation that loses its races is run before the caller is told to try later.
@@ -32,7 +38,7 @@ const TOGETHER: usize = 64;
 
 /// One transaction, with the moment it takes place in.
 pub struct Tx {
-    connection: DatabaseTransaction,
+    begun: OnceCell<DatabaseTransaction>,
     now: DateTime<Utc>,
     ids: Ids,
     db: Db,
@@ -81,25 +87,25 @@ impl Db {
     }
 
     async fn begin(&self, origin: &Origin) -> Result<Tx, Error> {
-        let options = TransactionOptions {
-            // A deferred transaction that reads first fails at its first write as soon as another process wrote in between.
-            sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
-                .then_some(sea_orm::SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(Tx {
-            connection: self.0.writer.begin_with_options(options).await?,
+        let tx = Tx {
+            begun: OnceCell::new(),
             now: self.0.clock.now(),
             ids: self.0.ids.clone(),
             db: self.clone(),
             waiting: Mutex::default(),
             journal: journal::Buffer::new(origin.clone()),
-        })
+        };
+        if self.backend() == DbBackend::Sqlite {
+            tx.begun().await?;
+        }
+        Ok(tx)
     }
 
     async fn commit(&self, tx: Tx) -> Result<(), Error> {
         let appended = tx.journal.appended();
-        tx.connection.commit().await?;
+        if let Some(begun) = tx.begun.into_inner() {
+            begun.commit().await?;
+        }
         if appended {
             self.0.appended.send_modify(|count| *count += 1);
         }
@@ -128,17 +134,36 @@ impl Tx {
         self.db.settings()
     }
 
+    async fn begun(&self) -> Result<&DatabaseTransaction, Error> {
+        let options = TransactionOptions {
+            // A deferred transaction that reads first fails at its first write as soon as another process wrote in between.
+            sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
+                .then_some(sea_orm::SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begin = async || self.db.0.writer.begin_with_options(options).await;
+        Ok(self.begun.get_or_try_init(begin).await?)
+    }
+
+    /// The connection for a look at what is committed by now, as far as nothing was changed here yet. It keeps nobody from changing it: what
+    /// is decided on it must be a compare-and-set.
+    pub async fn glance(&self) -> Result<DatabaseExecutor<'_>, Error> {
+        let untouched = self.begun.get().is_none() && self.waiting().writes.is_empty();
+        Ok(if untouched { self.db.reader().into() } else { self.connection().await?.into() })
+    }
+
     /// The connection, for finders and inserts of SeaORM; what waits is written first, so that they see it.
     pub async fn connection(&self) -> Result<&DatabaseTransaction, Error> {
+        let begun = self.begun().await?;
         let writes = self.waiting().take();
         if !writes.is_empty() {
             let mut script = Script::new(self.backend());
             for write in &writes {
                 script.write(write);
             }
-            script.run(&self.connection).await?;
+            script.run(begun.into()).await?;
         }
-        Ok(&self.connection)
+        Ok(begun)
     }
 
     /// Changes the row called `record` by a compare-and-set, before anything else is read. Who loses its race is told by the next statement,
@@ -168,7 +193,7 @@ impl Tx {
 
     /// The engine beneath.
     pub fn backend(&self) -> DbBackend {
-        self.connection.get_database_backend()
+        self.db.backend()
     }
 
     /// Has the statements of this transaction planned for what is there now: for those that read and write sets of any size, which the
@@ -194,6 +219,9 @@ impl Tx {
 
     async fn flush(&mut self) -> Result<(), Error> {
         let journal = std::mem::take(&mut self.journal);
+        if !journal.is_one_script() {
+            self.begun().await?;
+        }
         let writes = self.waiting().take();
         let mut script = Script::new(self.backend());
         for write in &writes {
@@ -203,9 +231,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Runs a script as it is, whatever waits.
+    /// Runs a script as it is, whatever waits: in the transaction, or, where none has begun, as one of its own.
     pub(super) async fn run(&self, script: Script) -> Result<(), Error> {
-        script.run(&self.connection).await
+        let connection = match self.begun.get() {
+            Some(begun) => begun.into(),
+            None => (&self.db.0.writer).into(),
+        };
+        script.run(connection).await
     }
 }
 

@@ -77,7 +77,7 @@ fn row(event: event::Model) -> [Value; 28] {
 }
 
 /// Events, or tallies, a statement takes at the most: a statement of SQLite has at most 32,766 values.
-const ROWS: usize = 1_000;
+pub(super) const ROWS: usize = 1_000;
 
 fn portions<T>(mut rows: Vec<T>) -> Vec<Vec<T>> {
     let mut portions = Vec::new();
