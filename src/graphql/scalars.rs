@@ -48,7 +48,7 @@ impl From<chrono::DateTime<Utc>> for DateTime {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
 
-#[Scalar(use_type_description = true)]
+#[Scalar(specified_by_url = "https://datatracker.ietf.org/doc/html/rfc4648#section-5", use_type_description = true)]
 impl ScalarType for Cursor {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = value else {
@@ -73,7 +73,7 @@ impl async_graphql::Description for Cursor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal(pub Amount);
 
-#[Scalar(use_type_description = true)]
+#[Scalar(specified_by_url = "https://www.w3.org/TR/xmlschema11-2/#decimal", use_type_description = true)]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
         let wanted =

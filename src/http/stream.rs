@@ -4,7 +4,8 @@
 //! nothing for the write timeout. The bytes wait in a channel with room for one piece, so the client's pace is the pace.
 //! Each event's `id` is its cursor. A browser reconnects by itself and says which it had last, so it must know a cursor
 //! before it could miss anything: the response begins once there is an answer or, after a moment, with a cursor alone;
-//! and while nothing comes the cursor is told anew, now and then.
+//! and while nothing comes the cursor is told anew, now and then. A part of a multipart response is ended when it is
+//! written, not when the next one is.
 
 use std::{convert::Infallible, fmt::Write, sync::Arc, time::Duration};
 
@@ -27,10 +28,14 @@ use crate::{
     graphql::{answer::Answer, delivery::Delivery},
 };
 
-/// How long a response waits for its first answer.
-const MOMENT: Duration = Duration::from_millis(250);
+/// How long a response waits for its first answer. Whoever listens to what it does next should get that first, for some
+/// readers take a cursor alone for an event.
+const MOMENT: Duration = Duration::from_secs(1);
 /// Bytes that are gathered while answers are at hand.
 const PIECE: usize = 4 * 1024;
+
+/// What stands before, between and, with two more hyphens, after the parts of a multipart response.
+const DELIMITER: &str = "\r\n--graphql";
 
 /// The answers of a subscription, as they come.
 pub async fn subscription(
@@ -126,7 +131,11 @@ struct Piece {
 
 impl Piece {
     fn new(streaming: Streaming) -> Self {
-        Self { streaming, text: String::new() }
+        let text = match streaming {
+            Streaming::Events => String::new(),
+            Streaming::Multipart => DELIMITER.to_owned(),
+        };
+        Self { streaming, text }
     }
 
     /// An answer, and the cursor after it.
@@ -152,11 +161,13 @@ impl Piece {
         self.text.push_str(match self.streaming {
             // With a line of data, for browsers drop an event without.
             Streaming::Events => "event: complete\ndata:\n\n",
-            Streaming::Multipart => "\r\n--graphql--\r\n",
+            // The delimiter is there already.
+            Streaming::Multipart => "--\r\n",
         });
     }
 
+    /// A part and the delimiter after it, for which a reader waits before it takes the part for whole.
     fn part(&mut self, json: std::fmt::Arguments<'_>) -> std::fmt::Result {
-        write!(self.text, "\r\n--graphql\r\nContent-Type: application/json\r\n\r\n{json}")
+        write!(self.text, "\r\nContent-Type: application/json\r\n\r\n{json}{DELIMITER}")
     }
 }

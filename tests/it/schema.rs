@@ -12,6 +12,7 @@ pub fn tests() -> Vec<Test> {
     let mut tests = without_database![
         the_file_is_what_the_service_prints,
         every_element_is_described,
+        every_scalar_says_what_it_is_made_of,
         every_list_has_the_same_arguments,
         every_mutation_has_one_input_and_a_payload_with_user_errors,
         every_input_can_be_repeated,
@@ -87,6 +88,18 @@ fn every_element_is_described() {
         }
     }
     assert!(bare.is_empty(), "without a description: {bare:#?}");
+}
+
+fn every_scalar_says_what_it_is_made_of() {
+    let document = document();
+    let scalars = types(&document).filter(|(_, definition)| matches!(definition.kind, TypeKind::Scalar));
+    let mut count = 0;
+    for (name, definition) in scalars {
+        count += 1;
+        let specified = definition.directives.iter().any(|directive| directive.node.name.node == "specifiedBy");
+        assert!(specified, "{name}");
+    }
+    assert!(count >= 4, "{count}");
 }
 
 fn every_list_has_the_same_arguments() {

@@ -17,10 +17,13 @@ pub fn tests() -> Vec<Test> {
         a_single_answer_is_a_short_stream,
         a_stream_ends_with_its_credential_and_with_the_service,
         parts_come_as_they_are_sent,
+        the_last_part_is_followed_by_the_end,
     ]
 }
 
 const SSE: &str = "text/event-stream";
+const MULTIPART: &str = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0, application/json";
+const DELIMITER: &str = "\r\n--graphql";
 const REDEEMED: &str = "subscription ($after: Cursor) {
     events(after: $after, filter: { types: [CODE_REDEEMED] }) { cursor entitlement { id } }
 }";
@@ -135,19 +138,34 @@ async fn a_stream_ends_with_its_credential_and_with_the_service(app: App) {
 async fn parts_come_as_they_are_sent(app: App) {
     let shop = shop(&app).await;
     let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 2}])).await;
-    let accept = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0, application/json";
-    let mut stream = shop.key.stream(accept, REDEEMED, json!({"after": now(&shop.key).await})).await;
+    // Without signs of life in between: each part is whole before there is a next one.
+    let node = app.node_with(|config| config.limits.ping_interval = Duration::from_hours(1)).await;
+    let client = node.client(shop.key.secret().expect("a key"));
+    let mut stream = client.stream(MULTIPART, REDEEMED, json!({"after": now(&shop.key).await})).await;
     assert_eq!(stream.content_type(), "multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0");
-    assert_eq!(stream.until("--graphql\r\n").await.as_deref(), Some("\r\n"));
+    assert_eq!(stream.until(DELIMITER).await.as_deref(), Some(""));
+    assert_eq!(part(&mut stream).await, json!({}), "a sign of life before anything happens");
+    let mut cursors = Vec::new();
     for code in &placed.codes {
         shop.redeem(code, "ann").await.data();
+        let part = part(&mut stream).await;
+        cursors.push(part.pointer("/payload/data/events/cursor").expect("an event").clone());
     }
-    let mut parts = Vec::new();
-    while parts.iter().filter(|part: &&Value| part.get("payload").is_some()).count() < 1 {
-        parts.push(payload(&stream.until("\r\n--graphql\r\n").await.expect("no end")));
-    }
-    let refused = shop.key.stream(accept, "subscription { nothing }", json!({})).await.rest().await;
-    assert!(refused.ends_with("\r\n--graphql--\r\n"), "{refused}");
-    let plain = shop.key.stream(accept, "{ viewer { role } }", json!({})).await;
+    cursors.dedup();
+    assert_eq!(cursors.len(), 2, "{cursors:?}");
+}
+
+async fn the_last_part_is_followed_by_the_end(app: App) {
+    let admin = app.admin();
+    let refused = admin.stream(MULTIPART, "subscription { nothing }", json!({})).await.rest().await;
+    let head = "\r\n--graphql\r\nContent-Type: application/json\r\n\r\n{\"payload\":";
+    assert!(refused.starts_with(head) && refused.ends_with("}\r\n--graphql--\r\n"), "{refused}");
+    assert_eq!(refused.matches("--graphql").count(), 2, "{refused}");
+    let plain = admin.stream(MULTIPART, "{ viewer { role } }", json!({})).await;
     assert_eq!(plain.content_type(), "application/json; charset=utf-8");
+}
+
+/// The next part, up to the delimiter that ends it.
+async fn part(stream: &mut Stream) -> Value {
+    payload(&stream.until(DELIMITER).await.expect("no end"))
 }
