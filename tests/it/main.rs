@@ -14,6 +14,7 @@ mod codes;
 mod command_line;
 mod console;
 mod contest;
+mod endurance;
 mod exception;
 mod extend;
 mod feed;
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         cancel::tests(),
         codes::tests(),
         contest::tests(),
+        endurance::tests(),
         extend::tests(),
         reason::tests(),
         refusal::tests(),

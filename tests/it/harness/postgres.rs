@@ -145,22 +145,80 @@ fn start(programs: &Programs, meeting: &Meeting) -> std::io::Result<PathBuf> {
         .stderr(Stdio::null())
         .process_group(0) // An interrupt at the terminal is for the tests; the watcher must see to what they leave behind.
         .spawn()?;
+    create(programs, &home, SETTINGS)?;
+    run_server(programs, &home)?;
+    Ok(home)
+}
+
+/// Makes a cluster in `home`, whose server listens there.
+fn create(programs: &Programs, home: &Path, settings: &str) -> std::io::Result<()> {
     let data = home.join("data");
-    let log = home.join("log");
-    programs.run("initdb", &home, |initdb| {
+    programs.run("initdb", home, |initdb| {
         initdb
             .args(["--username=claimcheck", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
             .arg(&data);
     })?;
-    let settings = data.join("postgresql.conf");
-    let defaults = fs::read_to_string(&settings)?;
-    fs::write(&settings, format!("{defaults}{SETTINGS}unix_socket_directories = '{}'\n", home.display()))?;
+    let file = data.join("postgresql.conf");
+    let defaults = fs::read_to_string(&file)?;
+    fs::write(&file, format!("{defaults}{settings}unix_socket_directories = '{}'\n", home.display()))
+}
+
+/// Starts the server of the cluster in `home`, and waits until it takes connections.
+fn run_server(programs: &Programs, home: &Path) -> std::io::Result<()> {
+    let log = home.join("log");
     programs
-        .run("pg_ctl", &home, |pg_ctl| {
-            pg_ctl.args(["start", "--wait", "--silent", "--pgdata"]).arg(&data).arg("--log").arg(&log);
+        .run("pg_ctl", home, |pg_ctl| {
+            pg_ctl.args(["start", "--wait", "--silent", "--pgdata"]).arg(home.join("data")).arg("--log").arg(&log);
         })
-        .map_err(|error| std::io::Error::other(format!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default())))?;
-    Ok(home)
+        .map_err(|error| std::io::Error::other(format!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default())))
+}
+
+/// A server of one test's own, which it may kill: what it has committed is on the disk.
+pub struct Cluster(tempfile::TempDir);
+
+impl Cluster {
+    /// None where there are no programs for one.
+    pub fn start() -> Option<Self> {
+        let programs = programs::found().as_ref().ok()?;
+        let home = tempfile::Builder::new().prefix("claimcheck-it-").tempdir().expect("a directory");
+        programs::hand_over(home.path()).expect("its owner");
+        create(programs, home.path(), "listen_addresses = ''\n").expect("a cluster");
+        run_server(programs, home.path()).expect("a server");
+        Some(Self(home))
+    }
+
+    /// Its one database.
+    pub fn url(&self) -> String {
+        format!("postgres://claimcheck@localhost/postgres?host={}", self.0.path().display())
+    }
+
+    /// Ends all of its processes without a word, and starts it anew.
+    pub fn kill_and_start(&mut self) {
+        self.kill();
+        let programs = programs::found().as_ref().expect("the programs");
+        // Its children end when they find it gone; until then there can be no other.
+        let started = (0..50).any(|_| {
+            let started = run_server(programs, self.0.path());
+            started.is_ok() || {
+                thread::sleep(Duration::from_millis(200));
+                false
+            }
+        });
+        assert!(started, "the server starts again");
+    }
+
+    fn kill(&self) {
+        let file = fs::read_to_string(self.0.path().join("data/postmaster.pid")).unwrap_or_default();
+        if let Some(id) = file.lines().next() {
+            let _ = Command::new("kill").args(["-KILL", id]).status();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// Stops the server in `home` unless somebody uses it; says whether it is gone.

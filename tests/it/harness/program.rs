@@ -119,6 +119,11 @@ impl Running {
         address.unwrap_or_else(|| panic!("no address: {line:?} {}", self.ended().stderr))
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, as a service manager would, and waits until it has.
     pub fn terminate(&mut self) -> Ran {
         let id = self.child.id().to_string();
