@@ -218,10 +218,11 @@ impl Service {
             ready: readiness(&self.db, &self.feed),
         };
         let router = crate::http::router(http, pages);
-        let (listener, head_timeout) = (self.listener.take(), self.limits.head_timeout);
+        let listener = self.listener.take();
+        let patience = listen::Patience { head: self.limits.head_timeout, write: self.limits.write_timeout };
         async move {
             if let Some(listener) = listener {
-                listen::serve(listener, router, head_timeout, shutdown).await;
+                listen::serve(listener, router, patience, shutdown).await;
             }
         }
     }

@@ -8,8 +8,8 @@ use std::{
     panic::{self, PanicHookInfo},
 };
 
-use tracing::dispatcher;
-use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
+use tracing::{Level, dispatcher};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Config, ConfigError};
 
@@ -22,16 +22,19 @@ pub fn start(config: &Config) -> Result<(), ConfigError> {
         variable: "CLAIMCHECK_LOG",
         form: "a filter like info, or warn,claimcheck=debug".to_owned(),
     })?;
-    // These print whole messages of sockets, with the credentials in them.
-    let filter =
-        ["tungstenite=info", "tokio_tungstenite=info"].iter().fold(filter, |filter, quiet| match quiet.parse() {
-            Ok(quiet) => filter.add_directive(quiet),
-            Err(_) => filter,
-        });
+    // These print whole messages of sockets, with the credentials in them: whatever the filter says, they do not.
+    let tells = filter_fn(|what| {
+        let wordy = what.target().starts_with("tungstenite") || what.target().starts_with("tokio_tungstenite");
+        !wordy || *what.level() <= Level::INFO
+    });
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     // One that is there already, as in a process that runs several services, stays.
-    let _ = if terminal { log.finish().try_init() } else { log.json().flatten_event(true).finish().try_init() };
+    let _ = if terminal {
+        log.finish().with(tells).try_init()
+    } else {
+        log.json().flatten_event(true).finish().with(tells).try_init()
+    };
     Ok(())
 }
 

@@ -101,7 +101,7 @@ pub async fn leave(headers: HeaderMap, _: Posted) -> Response {
 
 /// Whether an address leads nowhere but to a page of the console.
 fn is_console(address: &str) -> bool {
-    let plain = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let plain = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !address.contains("..");
     let rest = address.strip_prefix("/console");
     plain && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }

@@ -108,11 +108,19 @@ impl Named {
         Ok(found)
     }
 
+    /// Refuses a customer who names anybody but itself. Before anything is looked up for it, so that the answer says nothing of that.
+    pub async fn check(&self, tx: &Tx, actor: &Actor) -> Result<(), Error> {
+        let Some(reference) = self.reference.as_ref().filter(|_| actor.role == Role::Customer) else { return Ok(()) };
+        let found = self.find(tx, reference).await?;
+        let own = found.is_some_and(|account| Some(account.id) == self.own);
+        if own { Ok(()) } else { Err(not_found("account").at(["account"]).into()) }
+    }
+
     async fn find(&self, tx: &Tx, reference: &str) -> Result<Option<account::Model>, Error> {
         let query = account::Entity::find()
             .filter(account::COLUMN.partner_id.eq(self.namespace))
             .filter(account::COLUMN.external_reference.eq(reference));
-        Ok(query.one(tx.connection().await?).await?)
+        Ok(query.one(&tx.glance().await?).await?)
     }
 
     async fn refresh(&self, tx: &Tx, mut account: account::Model) -> Result<account::Model, Error> {

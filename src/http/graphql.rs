@@ -186,12 +186,27 @@ async fn read(body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes,
     // One deadline for the whole body: a peer that drips a byte now and then does not move it.
     match timeout(limits.body_timeout, axum::body::to_bytes(body, limits.body_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        // The other reason, a connection cut half-way, has nobody left to read the answer.
-        Ok(Err(_)) => Err(too_large()),
+        Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
+        Ok(Err(_)) => {
+            let message = "The request body is cut off, or is not encoded as its head says.";
+            Err(Refusal::new(StatusCode::BAD_REQUEST, BAD_USER_INPUT, message))
+        }
         Err(_elapsed) => {
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, LIMIT_EXCEEDED, "The request body did not arrive in time."))
         }
     }
+}
+
+/// Whether reading a body ended at the limit on its length.
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn query_string(parts: &Parts) -> Result<Request, ServerError> {

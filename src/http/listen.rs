@@ -1,7 +1,7 @@
 //! Accepting connections, and what holds for each whatever it asks.
 //!
 //! The head of a request has to arrive within a time that starts when the connection waits for it: who drips letters, or says nothing more,
-//! is let go. On shutdown no connection is accepted, requests under way are answered and then their connections end.
+//! is let go; and so is who takes nothing of an answer for as long. On shutdown no connection is accepted, requests under way are answered and then their connections end.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -16,18 +16,26 @@ use tokio::{
     select,
     time::sleep,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long nothing is accepted after the system could not give a connection.
 const BREATH: Duration = Duration::from_millis(500);
 
+/// How long a peer may take for the head of a request, and for taking anything of an answer.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    pub head: Duration,
+    pub write: Duration,
+}
+
 /// Serves connections until `shutdown`, and then until the last of them has been answered.
-pub async fn serve(listener: TcpListener, router: Router, head_timeout: Duration, shutdown: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, patience: Patience, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(connection(stream, peer, router.clone(), head_timeout, shutdown.clone()));
+                connections.spawn(connection(stream, peer, router.clone(), patience, shutdown.clone()));
             }
             // The peer gave up before it was accepted.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
@@ -47,19 +55,21 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    head_timeout: Duration,
+    patience: Patience,
     shutdown: CancellationToken,
 ) {
     // An answer is written whole: waiting for more to fill a packet only delays it.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(patience.write));
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.call(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
-    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    http.timer(TokioTimer::new()).header_read_timeout(patience.head);
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = select! {
         ended = connection.as_mut() => ended,

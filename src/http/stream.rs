@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     domain::Actor,
-    graphql::{answer::Answer, delivery::Delivery},
+    graphql::{
+        answer::{Answer, LIMIT_EXCEEDED, refusal},
+        delivery::Delivery,
+    },
 };
 
 /// How long a response waits for its first answer. Whoever listens to what it does next should get that first, for some
@@ -45,6 +48,10 @@ pub async fn subscription(
     streaming: Streaming,
     headers: &HeaderMap,
 ) -> Response {
+    let Some(seat) = http.seats.take(&actor, &http.limits) else {
+        let error = refusal(LIMIT_EXCEEDED, "Too many sockets and streams are open under this credential: close some.");
+        return single(&Answer::refused(error), streaming);
+    };
     let resume = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
     let mut delivery = match http.graph.subscribe(&actor, request, resume.map(str::to_owned)).await {
         Ok(delivery) => delivery,
@@ -57,8 +64,12 @@ pub async fn subscription(
         Err(_elapsed) => piece.alive(&delivery.cursor()),
     }
     let (sender, mut receiver) = mpsc::channel(1);
-    let watch = Watch::new(http, actor);
-    http.sockets.spawn_on(run(Arc::clone(http), watch, delivery, piece, sender), &http.lanes.delivery);
+    let (carrier, watch) = (Arc::clone(http), Watch::new(http, actor));
+    let carrying = async move {
+        run(carrier, watch, delivery, piece, sender).await;
+        drop(seat);
+    };
+    http.sockets.spawn_on(carrying, &http.lanes.delivery);
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context)).map(Ok::<_, Infallible>);
     respond(streaming, Body::from_stream(pieces))
 }

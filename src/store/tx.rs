@@ -101,6 +101,24 @@ impl Db {
         Ok(tx)
     }
 
+    /// Begins a transaction on the writer.
+    ///
+    /// In a task of its own: where whoever asked goes away before the database has answered, the task takes the answer and rolls back. sqlx
+    /// gives a connection back as if nothing had happened when a wait for `BEGIN` is dropped, and what the next one commits on it by a single
+    /// statement would be undone by its end.
+    pub(super) async fn transaction(&self) -> Result<DatabaseTransaction, Error> {
+        let writer = self.0.writer.clone();
+        let options = TransactionOptions {
+            // A deferred transaction that reads first fails at its first write as soon as another process wrote in between.
+            sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
+                .then_some(sea_orm::SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begin = tokio::spawn(async move { writer.begin_with_options(options).await });
+        let begun = begin.await.map_err(|error| Error::Unavailable(sea_orm::DbErr::Custom(error.to_string())))?;
+        Ok(begun?)
+    }
+
     async fn commit(&self, tx: Tx) -> Result<(), Error> {
         let appended = tx.journal.appended();
         if let Some(begun) = tx.begun.into_inner() {
@@ -135,14 +153,7 @@ impl Tx {
     }
 
     async fn begun(&self) -> Result<&DatabaseTransaction, Error> {
-        let options = TransactionOptions {
-            // A deferred transaction that reads first fails at its first write as soon as another process wrote in between.
-            sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
-                .then_some(sea_orm::SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let begin = async || self.db.0.writer.begin_with_options(options).await;
-        Ok(self.begun.get_or_try_init(begin).await?)
+        self.begun.get_or_try_init(|| self.db.transaction()).await
     }
 
     /// The connection for a look at what is committed by now, as far as nothing was changed here yet. It keeps nobody from changing it: what

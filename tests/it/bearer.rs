@@ -163,6 +163,11 @@ async fn a_customer_checks_for_itself_alone(app: App) {
     assert_eq!(reason(&bo, code(&placed), "bo").await.as_deref(), Some("ALREADY_REDEEMED"));
     for other in ["ann", "nobody"] {
         assert_eq!(ask(&bo, code(&placed), other).await.code(), Some("NOT_FOUND"), "{other}");
+        assert_eq!(
+            ask(&bo, Code::random().expect("randomness").reveal().as_str(), other).await.code(),
+            Some("NOT_FOUND"),
+            "which says nothing of the code"
+        );
     }
 }
 

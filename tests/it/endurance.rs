@@ -4,7 +4,7 @@
 //! A few rounds each; `CLAIMCHECK_TEST_ROUNDS` asks for more. Each follower's events must be the journal's, one by one, and each acknowledged
 //! redemption must be there.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub fn tests() -> Vec<Test> {
         a_service_that_is_killed_loses_nothing,
         a_database_that_is_killed_loses_nothing,
         nodes_come_and_go,
+        requests_that_are_given_up_take_nothing_with_them,
         a_reader_that_stops_reading_costs_its_neighbours_nothing,
     ]
 }
@@ -162,6 +163,31 @@ async fn nodes_come_and_go(database: Database) {
     }
     scene.goes_on().await;
     scene.end().await;
+}
+
+async fn requests_that_are_given_up_take_nothing_with_them(database: Database) {
+    let program = Program::over(&database);
+    let mut served = Served::start(program.clone());
+    let scene = Scene::begin(&program, &[served.address]).await;
+    let hasty: Vec<_> = (0..8_u64)
+        .map(|haste| {
+            let client = scene.client.clone();
+            tokio::spawn(async move {
+                let mutation = "mutation { rotateActivationCode(input: {entitlementId: \"ent_01h455vb4pex5vsknk084sn02q\", reason: \"no\"}) { userErrors { code } } }";
+                for turn in 0..200 {
+                    let asked = client.post("/graphql").json(&json!({"query": mutation})).send();
+                    let _ = tokio::time::timeout(Duration::from_micros(300 * (haste + turn % 10)), asked).await;
+                }
+            })
+        })
+        .collect();
+    for hasty in hasty {
+        hasty.await.expect("one in haste");
+    }
+    scene.goes_on().await;
+    scene.end().await;
+    let log = served.running.terminate().stderr;
+    assert!(!log.contains("transaction"), "{log}");
 }
 
 async fn a_reader_that_stops_reading_costs_its_neighbours_nothing(database: Database) {

@@ -21,6 +21,11 @@ pub fn tests() -> Vec<Test> {
         a_document_on_the_edge_is_run_and_one_past_it_is_not,
         a_customer_has_so_many_sockets,
         a_key_has_so_many_sockets,
+        streams_count_as_sockets,
+        who_takes_nothing_of_an_answer_is_let_go,
+        who_takes_no_pongs_is_not_read_on,
+        a_customer_guesses_for_itself_whomever_it_names,
+        a_worker_names_so_many_products,
         a_request_s_head_has_to_arrive,
         a_request_s_body_has_to_arrive,
         an_operation_s_time_is_its_work_s_time,
@@ -113,6 +118,70 @@ async fn a_key_has_so_many_sockets(app: App) {
     assert_eq!(knock(&node, &shop.key).await.err(), Some(1013));
     let other = app.key("PARTNER", json!({"partnerId": shop.partner})).await;
     knock(&node, &other).await.expect("another key's socket");
+}
+
+async fn streams_count_as_sockets(app: App) {
+    let shop = shop(&app).await;
+    let node = app.node_with(|config| config.limits.sockets = 2).await;
+    let client = node.client(shop.key.secret().expect("a secret"));
+    let document = "subscription { events { id } }";
+    let _socket = knock(&node, &client).await.expect("a socket");
+    let stream = client.stream("text/event-stream", document, json!({})).await;
+    let refused = async || {
+        let request = client.post("/graphql").header("accept", "text/event-stream").json(&json!({"query": document}));
+        let text = async { request.send().await.ok()?.text().await.ok() };
+        // One that is not refused does not end.
+        tokio::time::timeout(Duration::from_millis(500), text).await.ok().flatten()
+    };
+    assert!(refused().await.is_some_and(|text| text.contains("LIMIT_EXCEEDED")));
+    drop(stream);
+    Box::pin(eventually("room for one more", async || refused().await.is_none().then_some(()))).await;
+}
+
+async fn who_takes_nothing_of_an_answer_is_let_go(app: App) {
+    let node = app.node_with(|config| config.limits.write_timeout = Duration::from_millis(300)).await;
+    let secret = app.admin().secret().expect("a secret").to_owned();
+    let field = "a: __type(name: \"Mutation\") { fields { name description args { name description } } }";
+    let body = json!({"query": format!("{{ {field} }}")}).to_string();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {secret}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(node.address()).await.expect("a connection");
+    // More than the system keeps for a peer that does not read.
+    stream.write_all([head, body].concat().repeat(400).as_bytes()).await.expect("room");
+    eventually("the end of the connection", async || stream.try_write(b" ").err().filter(is_cut)).await;
+}
+
+fn is_cut(error: &std::io::Error) -> bool {
+    error.kind() != std::io::ErrorKind::WouldBlock
+}
+
+async fn who_takes_no_pongs_is_not_read_on(app: App) {
+    let socket = knock(&app, &app.admin()).await.expect("a socket");
+    assert!(socket.flooded_by_pings(1_000_000).await, "a peer that reads nothing is not answered without end");
+}
+
+async fn a_customer_guesses_for_itself_whomever_it_names(app: App) {
+    let shop = shop(&app).await;
+    let ann = app.key("CUSTOMER", json!({"partnerId": shop.partner, "accountReference": "ann"})).await;
+    for _ in 0..5 {
+        assert_eq!(guess(&ann, None).await.refusal(), Some("CODE_INVALID"));
+        assert_eq!(guess(&ann, Some("ann")).await.refusal(), Some("CODE_INVALID"));
+    }
+    for account in [None, Some("ann")] {
+        assert_eq!(guess(&ann, account).await.refusal(), Some("RATE_LIMITED"));
+    }
+}
+
+async fn a_worker_names_so_many_products(app: App) {
+    let product = product(&app, "Q", json!({"provisioning": "EXTERNAL"})).await;
+    let claim = async |count: usize| {
+        let ids = vec![product.clone(); count];
+        app.admin().mutate("claimProvisioning", "attempts { formerOutcomeUnknown }", json!({"productIds": ids})).await
+    };
+    claim(100).await.done();
+    assert_eq!(claim(101).await.refusal(), Some("INVALID_INPUT"));
 }
 
 /// Writes `start` and then `drip` again and again, until the service ends the connection; what it said until then.

@@ -30,6 +30,7 @@ pub struct Checked {
 pub async fn check(tx: &mut Tx, actor: &Actor, command: &Check) -> Result<Checked, Error> {
     actor.may(Operation::RedemptionCheck)?;
     let named = account::Named::by(actor, command.account.as_ref())?;
+    named.check(tx, actor).await?;
     let invalid = |message: &str| Checked {
         refusal: Some(super::super::Refusal::new(RefusalCode::CodeInvalid, message)),
         product: None,

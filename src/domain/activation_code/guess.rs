@@ -35,9 +35,9 @@ fn principal(actor: &Actor) -> String {
     format!("{} {}", actor.idempotency_scope(), actor.name)
 }
 
-/// Who is guessing: the credential, for whom, and from where.
+/// Who is guessing: the credential, for whom, and from where. A customer guesses for itself, whomever it names.
 fn guesser(tx: &Tx, actor: &Actor, named: &Named) -> Result<Vec<u8>, Error> {
-    let reference = named.reference.as_deref().unwrap_or_default();
+    let reference = named.reference.as_deref().filter(|_| actor.role != Role::Customer).unwrap_or_default();
     Ok(tx.keyring()?.digest(format!("guess\0{}\0{reference}\0{}", principal(actor), actor.address).as_bytes()))
 }
 

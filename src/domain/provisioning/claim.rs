@@ -13,6 +13,7 @@ use super::{
     super::{
         Actor, Error, Operation, assignment as assignments,
         entitlement::{By, Claim, event},
+        error::invalid,
         transition::Transition,
     },
     Command, LEASE, Named, finish, input, told,
@@ -30,6 +31,8 @@ use crate::{
 
 /// Assignments one request may take.
 const MOST: i32 = 100;
+/// Products it may name: SQLite finds a numbered value by going through all before it.
+const PRODUCTS: usize = 100;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -66,6 +69,9 @@ pub async fn claim(tx: &mut Tx, actor: &Actor, command: &Work) -> Result<Claimed
     input::whole(command.limit, &(1..=MOST)).map_err(|refusal| refusal.at(["limit"]))?;
     input::whole(command.lease_seconds, &LEASE).map_err(|refusal| refusal.at(["leaseSeconds"]))?;
 
+    if command.products.as_ref().is_some_and(|products| products.len() > PRODUCTS) {
+        return Err(invalid(format!("name at most {PRODUCTS} products")).at(["productIds"]).into());
+    }
     // Of no products there is no work, and an empty list is no SQL.
     let none = command.products.as_ref().is_some_and(Vec::is_empty);
     let units = if none { Vec::new() } else { lock(tx, actor, command).await? };

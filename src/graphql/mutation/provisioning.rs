@@ -26,7 +26,7 @@ pub struct ClaimProvisioningInput {
     /// Seconds for which they are yours alone: 5 to 3,600. Ask for more with `extendProvisioningLease` before they are over.
     #[graphql(default = 60)]
     pub lease_seconds: i32,
-    /// Only assignments of these products; of all, where it is left out.
+    /// Only assignments of these products, at most 100; of all, where it is left out.
     pub product_ids: Option<Vec<ID>>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,

@@ -175,7 +175,12 @@ impl Connection {
                 Turn::Operation(label, frame) => self.deliver(&label, frame).await,
                 Turn::Peer(received) => {
                     watch.silent = 0;
-                    self.hear(received, &watch.actor).await
+                    let is_ping = matches!(received, Some(Ok(Message::Ping(_))));
+                    match self.hear(received, &watch.actor).await {
+                        // Its pong is queued: whoever takes none is not read on, or pongs would pile up.
+                        Ok(()) if is_ping => self.flush().await,
+                        outcome => outcome,
+                    }
                 }
             };
             if let Err(end) = outcome {
@@ -197,8 +202,8 @@ impl Connection {
         loop {
             let received = timeout_at(deadline, self.socket.recv()).await.map_err(|_| Close::init_timeout())?;
             match read(received)? {
-                ControlFlow::Continue(())
-                | ControlFlow::Break(ClientMessage::Complete { .. } | ClientMessage::Pong) => {}
+                ControlFlow::Continue(()) => self.flush().await?,
+                ControlFlow::Break(ClientMessage::Complete { .. } | ClientMessage::Pong) => {}
                 ControlFlow::Break(ClientMessage::Ping(payload)) => self.send(protocol::pong(payload)).await?,
                 ControlFlow::Break(ClientMessage::Subscribe { .. }) => return Err(Close::unauthorized().into()),
                 ControlFlow::Break(ClientMessage::ConnectionInit(payload)) => {
@@ -285,6 +290,11 @@ impl Connection {
     async fn send(&mut self, message: Message) -> Result<(), End> {
         let deadline = Instant::now() + self.http.limits.write_timeout;
         within(&self.http, deadline, self.socket.send(message)).await
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let deadline = Instant::now() + self.http.limits.write_timeout;
+        within(&self.http, deadline, self.socket.flush()).await
     }
 
     async fn attend(&mut self, watch: &mut Watch, event: Event) -> Result<(), End> {

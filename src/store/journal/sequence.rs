@@ -1,6 +1,6 @@
 //! The order of events: giving positions after the commit, and reading by them.
 
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use super::super::{Db, Error};
 use crate::entity::event;
@@ -51,7 +51,7 @@ impl Db {
         if self.backend() != DbBackend::Postgres {
             return Ok(Some(0));
         }
-        let turn = self.0.writer.begin().await?;
+        let turn = self.transaction().await?;
         let head = Statement::from_string(DbBackend::Postgres, TURN);
         if turn.query_one_raw(head).await?.is_none() {
             return Ok(None);

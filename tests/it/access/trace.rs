@@ -110,7 +110,9 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
     let signer = Signer::new("k-1", Algorithm::ES256);
     let provider = Provider::start(&[&signer]).await;
     let keys = provider.tokens().keys;
-    let program = Program::over(&database).set("CLAIMCHECK_LOG", "trace").set("CLAIMCHECK_JWT_ISSUER", ISSUER);
+    let program = Program::over(&database)
+        .set("CLAIMCHECK_LOG", "trace,tungstenite::protocol=trace")
+        .set("CLAIMCHECK_JWT_ISSUER", ISSUER);
     let program = program.set("CLAIMCHECK_JWT_AUDIENCE", AUDIENCE).set("CLAIMCHECK_JWT_JWKS_URL", &keys);
     let admin = Program::over(&database).run(&["key", "create", "--name", "first", "--role", "admin"]).answer();
     let admin = admin.trim().to_owned();

@@ -55,6 +55,19 @@ impl Socket {
         within("room to send", sending).await.unwrap_or_else(|error| panic!("{message} cannot be sent: {error}"));
     }
 
+    /// Sends up to so many pings and reads nothing; whether the service stopped taking them.
+    pub async fn flooded_by_pings(mut self, most: usize) -> bool {
+        for _ in 0..most {
+            let ping = Message::Ping(vec![0; 125].into());
+            match tokio::time::timeout(std::time::Duration::from_secs(1), self.0.send(ping)).await {
+                Ok(Ok(())) => {}
+                // Taken no further, or cut off.
+                Ok(Err(_)) | Err(_) => return true,
+            }
+        }
+        false
+    }
+
     /// What comes next; `awaited` is what the test says if nothing does. The WebSocket's own pings are answered and left out.
     pub async fn next(&mut self, awaited: &str) -> Frame {
         loop {
