@@ -38,7 +38,7 @@ export async function end(child, signal) {
 }
 
 /** Waits until `holds` answers with something. */
-export async function until(holds, what, seconds = 60) {
+export async function until(holds, what, seconds = 120) {
   for (const limit = Date.now() + seconds * 1000; Date.now() < limit; await sleep(100)) {
     const found = await holds();
     if (found) return found;
