@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue};
 
-/// How long a client waits before it comes back.
-const PAUSE: Duration = Duration::from_millis(20);
+use super::patience::breath;
+
 /// How long it waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -93,7 +93,7 @@ impl Asker {
                 assert_eq!(payload.get("userErrors"), Some(&json!([])), "{body}");
                 return payload.clone();
             }
-            tokio::time::sleep(PAUSE).await;
+            breath().await;
         }
     }
 }
@@ -115,7 +115,7 @@ impl Follower {
                 for node in nodes.iter().cycle() {
                     // However it ended: whoever follows comes back.
                     let _lost = follow(*node, &secret, &mut cursor, &had).await;
-                    tokio::time::sleep(PAUSE).await;
+                    breath().await;
                 }
             })
         };

@@ -25,3 +25,8 @@ pub async fn eventually<T>(awaited: &str, mut probe: impl AsyncFnMut() -> Option
     })
     .await
 }
+
+/// How long a client waits before it comes back to a service that was not there: part of what clients do, and nothing that a test waits for.
+pub async fn breath() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
