@@ -1,11 +1,7 @@
 //! Asking whether a code would redeem, without redeeming it. Changes nothing, but an unknown code counts as a guess.
 
 use super::{
-    super::{
-        Actor, Error, Operation, account,
-        entitlement::room_for_one,
-        input,
-    },
+    super::{Actor, Error, Operation, account, entitlement::room_for_one, input},
     code::Code,
     guess,
     redeem::{Way, decide},

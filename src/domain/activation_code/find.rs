@@ -2,11 +2,7 @@
 //! one counts as a guess, but for those who see everything.
 
 use super::{
-    super::{
-        Actor, Error,
-        account::Named,
-        entitlement::Claim,
-    },
+    super::{Actor, Error, account::Named, entitlement::Claim},
     code::Code,
     guess,
 };

@@ -105,9 +105,7 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
         decision => decision,
     };
     match decision {
-        Ok(Way::Again(assignment_id)) => {
-            Ok(Ok(Redeemed { assignment_id, entitlement_id: claim.unit.id, made: None }))
-        }
+        Ok(Way::Again(assignment_id)) => Ok(Ok(Redeemed { assignment_id, entitlement_id: claim.unit.id, made: None })),
         Ok(Way::Fresh | Way::Confirm) => claim_unit(tx, actor, claim, &account, resource, command.input.clone()).await,
         Err(refusal) => reject(tx, actor, Some(&claim), Some(&account), Some(code.last_four()), refusal).await,
     }

@@ -159,10 +159,7 @@ impl Claim {
             By::Code(id) => of("activation_codes", (*id).into()),
         };
         let [own, all] = guesses;
-        let sql = format!(
-            "SELECT {}, {own} AS x_own, {all} AS x_guesses{FROM} {code}{REST} WHERE {found}",
-            *COLUMNS
-        );
+        let sql = format!("SELECT {}, {own} AS x_own, {all} AS x_guesses{FROM} {code}{REST} WHERE {found}", *COLUMNS);
         Statement::from_sql_and_values(backend, sql, values)
     }
 
