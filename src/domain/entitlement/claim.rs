@@ -223,17 +223,18 @@ impl Claim {
 
 impl FromQueryResult for Claim {
     fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
-        let assignment = assignment::Model::from_query_result_optional(row, "s_")?;
+        // Null where there is none; what is there and cannot be read is no none.
+        let assignment = Option::<assignment::Model>::from_query_result(row, "s_")?;
         Ok(Self {
             due: assignment.as_ref().and_then(|assignment| assignment.deadline),
             unit: entitlement::Model::from_query_result(row, "u_")?,
             policy: policy::Model::from_query_result(row, "p_")?,
             resource: row.try_get("l_", "resource")?,
             input: row.try_get("l_", "input")?,
-            code: activation_code::Model::from_query_result_optional(row, "c_")?,
-            hold: reservation::Model::from_query_result_optional(row, "r_")?,
+            code: FromQueryResult::from_query_result(row, "c_")?,
+            hold: FromQueryResult::from_query_result(row, "r_")?,
             assignment,
-            account: crate::entity::account::Model::from_query_result_optional(row, "a_")?,
+            account: FromQueryResult::from_query_result(row, "a_")?,
             lease: row.try_get("x_", "lease")?,
             replaced: row.try_get::<i64>("x_", "replaced")? > 0,
             disputed: row.try_get::<i64>("x_", "disputed")? > 0,
