@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, App, Client, Desk, Test, both_engines,
-    desk::{act, cancel, release},
+    desk::{act, asked, cancel, release},
     eventually,
     program::Program,
 };
@@ -18,6 +18,8 @@ pub fn tests() -> Vec<Test> {
         a_rotation_and_a_redemption,
         a_first_code_and_an_assignment,
         a_suspension_and_a_redemption,
+        a_resumption_and_a_refusal,
+        a_release_of_a_hold_and_a_refusal,
         a_transfer_and_an_assignment,
         a_reissue_and_a_redemption,
         a_cancellation_and_redemptions,
@@ -27,6 +29,8 @@ pub fn tests() -> Vec<Test> {
 }
 
 const UNITS: usize = 12;
+/// Where it takes luck to meet.
+const MANY: usize = 50;
 
 async fn redeem(client: &Client, code: &str) -> Answer {
     let input = json!({"code": code, "account": {"externalReference": "bo"}});
@@ -132,6 +136,44 @@ async fn a_suspension_and_a_redemption(app: App) {
     }
     assert_eq!(desk.statistics().await, format!("ordered {UNITS}, suspended {UNITS}"));
     app.assert_sound().await;
+}
+
+/// Does `mutation`, which lets everybody have each unit, while the unit's code is redeemed at another node: nothing waits for a decision then.
+async fn against_refusal(desk: &Desk, mutation: &str, inputs: Vec<Value>) {
+    let (_, shop) = desk.elsewhere().await;
+    let pairs = inputs.into_iter().zip(&desk.placed.codes).map(async |(input, code)| {
+        let freeing = desk.support.mutate(mutation, "entitlement { id }", input);
+        tokio::join!(freeing, redeem(&shop, code), redeem(&desk.shop.key, code))
+    });
+    for (freed, one, other) in join_all(pairs).await {
+        assert_eq!(freed.refusal(), None);
+        for refusal in [one.refusal(), other.refusal()] {
+            let known = matches!(refusal, None | Some("ENTITLEMENT_SUSPENDED" | "RESERVED_BY_OTHER"));
+            assert!(known, "{refusal:?}");
+        }
+    }
+    let query = "{ exceptions(filter: { status: OPEN }) { nodes { reason entitlement { status } } } }";
+    assert_eq!(desk.support.query(query, json!({})).await.at("/exceptions/nodes"), &json!([]));
+    desk.app.assert_sound().await;
+}
+
+async fn a_resumption_and_a_refusal(app: App) {
+    let desk = Desk::open(&app, json!({}), MANY).await;
+    let mut inputs = Vec::new();
+    for unit in &desk.placed.units {
+        act(&desk.support, "suspendEntitlement", unit).await.done();
+        inputs.push(asked("resumeEntitlement", unit));
+    }
+    against_refusal(&desk, "resumeEntitlement", inputs).await;
+}
+
+async fn a_release_of_a_hold_and_a_refusal(app: App) {
+    let desk = Desk::open(&app, json!({}), MANY).await;
+    let mut inputs = Vec::new();
+    for unit in &desk.placed.units {
+        inputs.push(json!({"reservationId": desk.reserve(unit, "cy").await}));
+    }
+    against_refusal(&desk, "releaseReservation", inputs).await;
 }
 
 async fn a_transfer_and_an_assignment(app: App) {

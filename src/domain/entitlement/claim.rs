@@ -39,7 +39,7 @@ pub struct Claim {
     pub lease: Option<DateTime<Utc>>,
     /// Whether another unit was issued in its place.
     pub replaced: bool,
-    /// Whether anything about it waits for a decision.
+    /// Whether anything about it waits for a decision, or may have come to since it was read.
     pub disputed: bool,
     /// By when its assignment should have left the state it was read in.
     pub due: Option<DateTime<Utc>>,
