@@ -65,9 +65,10 @@ pub async fn prolong(tx: &mut Tx, mut claim: Claim, end: DateTime<Utc>, reason: 
     } else {
         touch(tx, &mut claim.unit, longer).await?;
     }
+    claim.unit.expires_at = Some(end);
     told.to_status = Some(claim.unit.status.to_string());
     tx.append(told);
-    exception::settle(tx, &claim, exception::REDEMPTION).await?;
+    exception::settle_redemption(tx, &claim).await?;
     let issued = if renewed { activation_code::renew(tx, &claim).await? } else { None };
     Ok(Changed { issued, ..claim.into() })
 }

@@ -22,7 +22,7 @@ use crate::{
     entity::{
         assignment, event,
         fulfillment_exception::{ActiveModel, COLUMN, Column, Entity, Model},
-        kind::{AssignmentStatus, EventType, ExceptionKind, ExceptionStatus, Resolution},
+        kind::{AssignmentStatus, EntitlementStatus, EventType, ExceptionKind, ExceptionStatus, Resolution},
         order,
         scope::among,
     },
@@ -153,6 +153,12 @@ pub(super) async fn settle(tx: &mut Tx, claim: &Claim, kinds: &[ExceptionKind]) 
         close(tx, &exception, Resolution::Superseded, None).await?;
     }
     Ok(())
+}
+
+/// The same of refused redemptions, if anybody may redeem the unit's code now.
+pub(super) async fn settle_redemption(tx: &mut Tx, claim: &Claim) -> Result<(), Error> {
+    let free = claim.standing(tx.now()) == EntitlementStatus::Unassigned;
+    if free { settle(tx, claim, REDEMPTION).await } else { Ok(()) }
 }
 
 /// The same of all assignments of an order that have ended, set by set.
