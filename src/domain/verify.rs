@@ -214,7 +214,9 @@ pub const CHECKS: &[Check] = &[
         holds: "a cancelled order has no unit that lives",
         sql: "SELECT e.id, 'it is ' || e.status || ' and its order CANCELLED' AS detail FROM entitlements e \
               JOIN orders o ON o.id = e.order_id WHERE o.status = 'CANCELLED' AND e.status NOT IN ('REVOKED', 'EXPIRED') \
-              AND e.expires_at IS NULL AND e.replaces_id IS NULL",
+              AND e.replaces_id IS NULL AND NOT EXISTS ( \
+                SELECT 1 FROM events c WHERE c.order_id = o.id AND c.type = 'ORDER_CANCELLED' AND c.to_status = 'CANCELLED' \
+                AND e.expires_at <= c.occurred_at)",
         name: named::<EntitlementId>,
     },
     Check {

@@ -1,5 +1,7 @@
 //! Two who want different things of one unit at the same moment, at two nodes: one comes first, and the other is told so.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -25,6 +27,7 @@ pub fn tests() -> Vec<Test> {
         a_cancellation_and_redemptions,
         a_cancellation_and_everything_else_of_its_seller,
         a_cancellation_and_releases,
+        a_cancellation_and_extensions_of_what_had_ended,
     ]
 }
 
@@ -272,5 +275,20 @@ async fn a_cancellation_and_releases(app: App) {
     let last = cancel(&support, &desk.placed.order, json!({})).await;
     assert!(matches!(last.refusal(), None | Some("INVALID_STATE")), "{:?}", last.refusal());
     assert_eq!(desk.statistics().await, "ordered 30, revoked 30");
+    app.assert_sound().await;
+}
+
+async fn a_cancellation_and_extensions_of_what_had_ended(app: App) {
+    let desk = Desk::open(&app, json!({"validForDays": 1}), 20).await;
+    app.clock.advance(Duration::from_hours(24));
+    let (support, shop) = desk.elsewhere().await;
+    let last = desk.placed.units.len() - 1;
+    act(&support, "extendEntitlement", desk.unit(last)).await.done();
+    let extensions = join_all(desk.placed.units.iter().take(last).map(|unit| act(&support, "extendEntitlement", unit)));
+    let (extended, cancelled) = tokio::join!(extensions, cancel(&shop, &desk.placed.order, json!({})));
+    assert_eq!(cancelled.done().at("/order/status"), "CANCELLED");
+    assert!(extended.iter().filter_map(Answer::refusal).all(|refusal| refusal == "INVALID_STATE"));
+    let left = desk.support.query("{ statistics { unassigned } }", json!({})).await;
+    assert_eq!(left.number("/statistics/unassigned"), 0, "nothing is on offer again");
     app.assert_sound().await;
 }

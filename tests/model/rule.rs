@@ -203,7 +203,7 @@ impl Model {
         let row = self.unit(unit);
         match row.standing(self.now) {
             Status::Revoked => INVALID,
-            Status::Expired if row.replaced => INVALID,
+            Status::Expired if row.replaced || self.orders.get(row.order) == Some(&OrderStatus::Cancelled) => INVALID,
             Status::Expired => match self.parting(unit) {
                 None | Some(Parting::Over(_)) => Ok(()),
                 Some(_) => INVALID,
