@@ -193,8 +193,13 @@ async fn what_waits_for_nobody_is_not_late(app: App) {
     app.admin().mutate("suspendEntitlement", "entitlement { status }", suspension.clone()).await.done();
     app.clock.advance(Duration::from_hours(1));
     all(&app).await;
+    let listed = "{ late: assignments(filter: { overdue: true }) { totalCount } others: assignments(filter: { overdue: false }) { totalCount } }";
+    let counted = shop.key.query(listed, json!({})).await;
+    assert_eq!(counted.data(), &json!({"late": {"totalCount": 0}, "others": {"totalCount": 1}}));
     assert_eq!(overdue(&shop.key).await, [] as [Value; 0], "it is halted on purpose");
     app.admin().mutate("resumeEntitlement", "entitlement { status }", suspension).await.done();
+    let counted = shop.key.query(listed, json!({})).await;
+    assert_eq!(counted.data(), &json!({"late": {"totalCount": 1}, "others": {"totalCount": 0}}));
     all(&app).await;
     assert_eq!(overdue(&shop.key).await.len(), 1);
     app.assert_sound().await;
