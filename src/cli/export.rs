@@ -52,11 +52,11 @@ async fn codes(db: &Db, order_id: OrderId, reason: String) -> Result<(), Failure
         // Journaled first: what is written out has been told.
         let exported: Exported = domain::once(db, &actor, &page, activation_code::export).await?;
         if page.after.is_none() {
-            output.write_record(["code", "activation_code_id", "entitlement_id"]).map_err(io::Error::from)?;
+            output.write_record(["code", "activation_code_id", "entitlement_id"]).map_err(unwritten)?;
         }
         for (issued, code) in activation_code::in_full(db, &exported.codes).await? {
             let (id, unit) = (issued.activation_code_id.to_string(), issued.entitlement_id.to_string());
-            output.write_record([code.reveal(), id, unit]).map_err(io::Error::from)?;
+            output.write_record([code.reveal(), id, unit]).map_err(unwritten)?;
             bar.inc(1);
         }
         page.after = exported.codes.last().map(|code| code.activation_code_id);
@@ -66,4 +66,12 @@ async fn codes(db: &Db, order_id: OrderId, reason: String) -> Result<(), Failure
     }
     bar.finish_and_clear();
     Ok(output.flush()?)
+}
+
+/// What kept a row from being written, as it is: a reader who has seen enough is no failure.
+fn unwritten(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(cause) => cause,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }

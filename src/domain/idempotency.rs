@@ -5,6 +5,7 @@
 //! stored: it is evaluated anew. The key is taken before anything else is looked at, so two requests at once meet at the primary key: the
 //! second waits there, sees nothing half done, and reads the first one's answer.
 
+use chrono::TimeDelta;
 use sea_orm::{FromQueryResult, JsonValue};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -15,6 +16,8 @@ use crate::{
 };
 
 const LONGEST_KEY: usize = 255;
+/// How long a repeat is answered from memory.
+pub(super) const RETENTION: TimeDelta = TimeDelta::days(7);
 
 /// What identifies a request to run a mutation.
 #[derive(Debug, Clone)]
@@ -80,13 +83,24 @@ pub async fn once<C, T>(
     db.write(&origin, once).await
 }
 
-/// Takes the key for this transaction; false: it was used before. Waits for whoever is using it now.
+/// Takes the key for this transaction; false: it was used before, and that is still remembered. Waits for whoever is using it now.
 async fn take(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Result<bool, Error> {
     let sql = "INSERT INTO idempotency_keys (scope, mutation, key, request_digest, result, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, mutation, key) DO UPDATE \
+               SET request_digest = excluded.request_digest, result = excluded.result, created_at = excluded.created_at \
+               WHERE idempotency_keys.created_at <= $7";
     let nothing_yet = JsonValue::Object(serde_json::Map::new());
     let digest = digest.to_vec();
-    let values = vec![scope.into(), mutation.into(), key.into(), digest.into(), nothing_yet.into(), tx.now().into()];
+    let now = tx.now();
+    let values = vec![
+        scope.into(),
+        mutation.into(),
+        key.into(),
+        digest.into(),
+        nothing_yet.into(),
+        now.into(),
+        (now - RETENTION).into(),
+    ];
     Ok(tx.execute(sql, values).await?.rows_affected() == 1)
 }
 

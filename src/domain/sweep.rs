@@ -9,7 +9,7 @@ use super::{
     Actor, Error,
     account::Named,
     entitlement::{self, By, Claim},
-    exception, reservation,
+    exception, idempotency, reservation,
 };
 use crate::{
     entity::kind::{AssignmentStatus, ExceptionKind},
@@ -19,8 +19,6 @@ use crate::{
 
 /// Records that one transaction handles.
 pub const BATCH: usize = 200;
-/// How long a repeat of a mutation is answered from memory.
-const IDEMPOTENCY: TimeDelta = TimeDelta::days(7);
 /// How long guesses are looked back on, and some more.
 const GUESSES: TimeDelta = TimeDelta::hours(1);
 
@@ -219,7 +217,7 @@ async fn forget(tx: &mut Tx, _: &Actor, sweep: &Sweep) -> Result<usize, Error> {
         Sweep::IdempotencyKeys => (
             "DELETE FROM idempotency_keys WHERE (scope, mutation, key) IN ( \
              SELECT scope, mutation, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT {n} {lock})",
-            IDEMPOTENCY,
+            idempotency::RETENTION,
         ),
         Sweep::Guesses => (
             "DELETE FROM code_guesses WHERE id IN ( \

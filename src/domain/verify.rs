@@ -82,6 +82,21 @@ pub const CHECKS: &[Check] = &[
         name: named::<EntitlementId>,
     },
     Check {
+        holds: "an assignment is of its unit's channel, partner and product",
+        sql: "SELECT s.id, 'its channel, partner or product is not its unit''s' AS detail FROM assignments s \
+              JOIN entitlements e ON e.id = s.entitlement_id \
+              WHERE s.channel_id <> e.channel_id OR s.partner_id <> e.partner_id OR s.product_id <> e.product_id",
+        name: named::<AssignmentId>,
+    },
+    Check {
+        holds: "an event is of its order's channel and partner, and of its unit's order and product",
+        sql: "SELECT v.id, 'it is told to those of another order, channel, partner or product' AS detail FROM events v \
+              LEFT JOIN orders o ON o.id = v.order_id LEFT JOIN entitlements e ON e.id = v.entitlement_id \
+              WHERE (o.id IS NOT NULL AND (v.channel_id IS DISTINCT FROM o.channel_id OR v.partner_id IS DISTINCT FROM o.partner_id)) \
+              OR (e.id IS NOT NULL AND (v.order_id IS DISTINCT FROM e.order_id OR v.product_id IS DISTINCT FROM e.product_id))",
+        name: named::<EventId>,
+    },
+    Check {
         holds: "statistics agree with the units",
         sql: "SELECT channel_id AS id, 'counter ' || counter || ' of a product is off by ' || sum(units) AS detail FROM ( \
                 SELECT channel_id, product_id, counter, units FROM {tallies} \
@@ -128,6 +143,14 @@ pub const CHECKS: &[Check] = &[
         sql: "SELECT c.id, 'has ' || count(s.id) || ' assignments' AS detail FROM activation_codes c \
               LEFT JOIN assignments s ON s.activation_code_id = c.id \
               GROUP BY c.id, c.status HAVING count(s.id) <> CASE WHEN c.status = 'REDEEMED' THEN 1 ELSE 0 END",
+        name: named::<ActivationCodeId>,
+    },
+    Check {
+        holds: "a redeemed code has the attempt that redeemed it",
+        sql: "SELECT c.id, 'it is ' || c.status || ' and ' || count(t.id) || ' attempts have redeemed it' AS detail \
+              FROM activation_codes c \
+              LEFT JOIN redemption_attempts t ON t.activation_code_id = c.id AND t.outcome = 'SUCCEEDED' \
+              GROUP BY c.id, c.status HAVING count(t.id) <> CASE WHEN c.status = 'REDEEMED' THEN 1 ELSE 0 END",
         name: named::<ActivationCodeId>,
     },
     Check {
@@ -191,7 +214,9 @@ pub const CHECKS: &[Check] = &[
         holds: "a cancelled order has no unit that lives",
         sql: "SELECT e.id, 'it is ' || e.status || ' and its order CANCELLED' AS detail FROM entitlements e \
               JOIN orders o ON o.id = e.order_id WHERE o.status = 'CANCELLED' AND e.status NOT IN ('REVOKED', 'EXPIRED') \
-              AND e.expires_at IS NULL AND e.replaces_id IS NULL",
+              AND e.replaces_id IS NULL AND NOT EXISTS ( \
+                SELECT 1 FROM events c WHERE c.order_id = o.id AND c.type = 'ORDER_CANCELLED' AND c.to_status = 'CANCELLED' \
+                AND e.expires_at <= c.occurred_at)",
         name: named::<EntitlementId>,
     },
     Check {
@@ -261,6 +286,49 @@ pub const CHECKS: &[Check] = &[
                 WHERE e.entitlement_id IS NOT NULL AND e.entitlement_to IS NOT NULL \
               ) AS told WHERE told.before IS NOT NULL AND told.entitlement_from <> told.before",
         name: named::<EventId>,
+    },
+    Check {
+        holds: "the journal tells a record's own states without a gap",
+        sql: "SELECT told.id, 'it tells of ' || told.from_status || ' after ' || told.before AS detail FROM ( \
+                SELECT own.id, own.from_status, \
+                  lag(own.to_status) OVER (PARTITION BY own.record ORDER BY p.position) AS before FROM ( \
+                  SELECT e.id, e.from_status, e.to_status, CASE WHEN e.type LIKE 'ORDER%' THEN e.order_id \
+                    WHEN e.type LIKE 'CODE%' THEN e.activation_code_id WHEN e.type LIKE 'RESERVATION%' THEN e.reservation_id \
+                    WHEN e.type LIKE 'ASSIGNMENT%' THEN e.assignment_id WHEN e.type LIKE 'EXCEPTION%' THEN e.exception_id \
+                    END AS record FROM events e WHERE e.to_status IS NOT NULL \
+                ) AS own JOIN {places} p ON p.event_id = own.id WHERE own.record IS NOT NULL \
+              ) AS told WHERE told.from_status <> told.before",
+        name: named::<EventId>,
+    },
+    Check {
+        holds: "a unit's own event says what became of it",
+        sql: "SELECT id, 'it says ' || to_status || ' and the unit became ' || coalesce(entitlement_to, from_status) AS detail \
+              FROM events WHERE type LIKE 'ENTITLEMENT%' AND to_status <> coalesce(entitlement_to, from_status)",
+        name: named::<EventId>,
+    },
+    // A purchase tells of its codes by its own event, and so does what cancels it.
+    Check {
+        holds: "a code's status is what the journal says last",
+        sql: "SELECT c.id, 'it is ' || c.status || ' and the journal says ' || coalesce(told.to_status, 'ISSUED') AS detail \
+              FROM activation_codes c LEFT JOIN ( \
+                SELECT e.activation_code_id, e.to_status, \
+                  row_number() OVER (PARTITION BY e.activation_code_id ORDER BY p.position DESC) AS place \
+                FROM events e JOIN {places} p ON p.event_id = e.id \
+                WHERE e.activation_code_id IS NOT NULL AND e.type LIKE 'CODE%' \
+              ) AS told ON told.activation_code_id = c.id AND told.place = 1 \
+              WHERE coalesce(told.to_status, 'ISSUED') <> c.status \
+              AND NOT (c.status = 'REVOKED' AND coalesce(told.to_status, 'ISSUED') = 'ISSUED' AND EXISTS ( \
+                SELECT 1 FROM entitlements u JOIN events v ON v.order_id = u.order_id AND v.type = 'ORDER_CANCELLED' \
+                WHERE u.id = c.entitlement_id AND u.status = 'REVOKED'))",
+        name: named::<ActivationCodeId>,
+    },
+    Check {
+        holds: "the journal tells of every attempt whose end nobody knows",
+        sql: "SELECT assignment_id AS id, sum(stored) || ' attempts are UNKNOWN and the journal tells of ' || sum(told) AS detail \
+              FROM (SELECT assignment_id, 1 AS stored, 0 AS told FROM provisioning_attempts WHERE outcome = 'UNKNOWN' \
+                UNION ALL SELECT assignment_id, 0, 1 FROM events WHERE type = 'ATTEMPT_UNKNOWN' \
+              ) AS counted GROUP BY assignment_id HAVING sum(stored) <> sum(told)",
+        name: named::<AssignmentId>,
     },
     Check {
         holds: "an assignment's state is what the journal says last",

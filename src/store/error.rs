@@ -22,6 +22,16 @@ pub enum Error {
     Refused(#[source] DbErr),
 }
 
+impl Error {
+    /// Whether a row was found and is not what it should be: the statement did no harm, and another one may do better.
+    pub fn unreadable(&self) -> bool {
+        let Self::Refused(cause) = self else { return false };
+        let decoded = |error: &sqlx::Error| matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
+        matches!(cause, DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } | DbErr::ConvertFromU64(_))
+            || matches!(cause, DbErr::Query(RuntimeErr::SqlxError(cause)) if decoded(cause))
+    }
+}
+
 /// Whether doing the same again from the beginning may succeed.
 pub trait Transient {
     fn transient(&self) -> bool;

@@ -30,6 +30,7 @@ pub fn tests() -> Vec<Test> {
         a_mistake_in_the_arguments_is_one_line,
         help_and_version_are_answers,
         codes_are_exported_and_told_of,
+        whoever_has_seen_enough_of_an_export_is_no_failure,
     ]
 }
 
@@ -279,4 +280,11 @@ async fn codes_are_exported_and_told_of(app: App) {
     assert_eq!(unknown.refusal(1), "there is no such order");
     assert_eq!(unknown.stdout, "");
     assert_eq!(program.run(&["export", "codes", "--order", "x"]).code, Some(2));
+}
+
+async fn whoever_has_seen_enough_of_an_export_is_no_failure(app: App) {
+    product(&app, "A", json!({})).await;
+    let shop = Shop::open(&app, "Alpha").await;
+    let placed = shop.place("o-1", json!([{"sku": "A", "quantity": 400}])).await;
+    Program::over(app.database()).run_unheard(&["export", "codes", "--order", &placed.order]).answer();
 }

@@ -1,11 +1,13 @@
 //! Two who want different things of one unit at the same moment, at two nodes: one comes first, and the other is told so.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, App, Client, Desk, Test, both_engines,
-    desk::{act, cancel, release},
+    desk::{act, asked, cancel, release},
     eventually,
     program::Program,
 };
@@ -18,15 +20,20 @@ pub fn tests() -> Vec<Test> {
         a_rotation_and_a_redemption,
         a_first_code_and_an_assignment,
         a_suspension_and_a_redemption,
+        a_resumption_and_a_refusal,
+        a_release_of_a_hold_and_a_refusal,
         a_transfer_and_an_assignment,
         a_reissue_and_a_redemption,
         a_cancellation_and_redemptions,
         a_cancellation_and_everything_else_of_its_seller,
         a_cancellation_and_releases,
+        a_cancellation_and_extensions_of_what_had_ended,
     ]
 }
 
 const UNITS: usize = 12;
+/// Where it takes luck to meet.
+const MANY: usize = 50;
 
 async fn redeem(client: &Client, code: &str) -> Answer {
     let input = json!({"code": code, "account": {"externalReference": "bo"}});
@@ -134,6 +141,44 @@ async fn a_suspension_and_a_redemption(app: App) {
     app.assert_sound().await;
 }
 
+/// Does `mutation`, which lets everybody have each unit, while the unit's code is redeemed at another node: nothing waits for a decision then.
+async fn against_refusal(desk: &Desk, mutation: &str, inputs: Vec<Value>) {
+    let (_, shop) = desk.elsewhere().await;
+    let pairs = inputs.into_iter().zip(&desk.placed.codes).map(async |(input, code)| {
+        let freeing = desk.support.mutate(mutation, "entitlement { id }", input);
+        tokio::join!(freeing, redeem(&shop, code), redeem(&desk.shop.key, code))
+    });
+    for (freed, one, other) in join_all(pairs).await {
+        assert_eq!(freed.refusal(), None);
+        for refusal in [one.refusal(), other.refusal()] {
+            let known = matches!(refusal, None | Some("ENTITLEMENT_SUSPENDED" | "RESERVED_BY_OTHER"));
+            assert!(known, "{refusal:?}");
+        }
+    }
+    let query = "{ exceptions(filter: { status: OPEN }) { nodes { reason entitlement { status } } } }";
+    assert_eq!(desk.support.query(query, json!({})).await.at("/exceptions/nodes"), &json!([]));
+    desk.app.assert_sound().await;
+}
+
+async fn a_resumption_and_a_refusal(app: App) {
+    let desk = Desk::open(&app, json!({}), MANY).await;
+    let mut inputs = Vec::new();
+    for unit in &desk.placed.units {
+        act(&desk.support, "suspendEntitlement", unit).await.done();
+        inputs.push(asked("resumeEntitlement", unit));
+    }
+    against_refusal(&desk, "resumeEntitlement", inputs).await;
+}
+
+async fn a_release_of_a_hold_and_a_refusal(app: App) {
+    let desk = Desk::open(&app, json!({}), MANY).await;
+    let mut inputs = Vec::new();
+    for unit in &desk.placed.units {
+        inputs.push(json!({"reservationId": desk.reserve(unit, "cy").await}));
+    }
+    against_refusal(&desk, "releaseReservation", inputs).await;
+}
+
 async fn a_transfer_and_an_assignment(app: App) {
     let desk = Desk::open(&app, json!({}), UNITS).await;
     let (_, shop) = desk.elsewhere().await;
@@ -230,5 +275,20 @@ async fn a_cancellation_and_releases(app: App) {
     let last = cancel(&support, &desk.placed.order, json!({})).await;
     assert!(matches!(last.refusal(), None | Some("INVALID_STATE")), "{:?}", last.refusal());
     assert_eq!(desk.statistics().await, "ordered 30, revoked 30");
+    app.assert_sound().await;
+}
+
+async fn a_cancellation_and_extensions_of_what_had_ended(app: App) {
+    let desk = Desk::open(&app, json!({"validForDays": 1}), 20).await;
+    app.clock.advance(Duration::from_hours(24));
+    let (support, shop) = desk.elsewhere().await;
+    let last = desk.placed.units.len() - 1;
+    act(&support, "extendEntitlement", desk.unit(last)).await.done();
+    let extensions = join_all(desk.placed.units.iter().take(last).map(|unit| act(&support, "extendEntitlement", unit)));
+    let (extended, cancelled) = tokio::join!(extensions, cancel(&shop, &desk.placed.order, json!({})));
+    assert_eq!(cancelled.done().at("/order/status"), "CANCELLED");
+    assert!(extended.iter().filter_map(Answer::refusal).all(|refusal| refusal == "INVALID_STATE"));
+    let left = desk.support.query("{ statistics { unassigned } }", json!({})).await;
+    assert_eq!(left.number("/statistics/unassigned"), 0, "nothing is on offer again");
     app.assert_sound().await;
 }

@@ -123,14 +123,7 @@ async fn a_rejected_redemption_is_resolved_as_its_unit_allows(app: App) {
                 ("DISMISSED", json!(["RESERVED", null])),
             ],
         ),
-        (
-            Suspended,
-            vec![
-                ("REISSUED", gone.clone()),
-                ("EXTENDED", json!(["SUSPENDED", null])),
-                ("DISMISSED", json!(["SUSPENDED", null])),
-            ],
-        ),
+        (Suspended, vec![("REISSUED", gone.clone()), ("DISMISSED", json!(["SUSPENDED", null]))]),
     ] {
         each_is_accepted_if_offered(&mut stage, situation, &expected).await;
     }

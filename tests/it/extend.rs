@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, App, Client, Desk, Test, both_engines,
-    desk::{WHY, act, act_with, last_told, told},
+    desk::{WHY, act, act_with, cancel, last_told, told},
 };
 
 pub fn tests() -> Vec<Test> {
@@ -22,6 +22,7 @@ pub fn tests() -> Vec<Test> {
         what_is_still_downstream_is_awaited,
         terms_without_codes_know_none_here_either,
         what_was_taken_back_stays_so,
+        what_had_ended_when_its_order_was_cancelled_stays_so,
         of_many_at_once_one_renews,
     ]
 }
@@ -186,6 +187,24 @@ async fn what_was_taken_back_stays_so(app: App) {
         assert!(answer.text("/userErrors/0/message").contains("REVOKED"));
         app.clock.advance(Duration::from_hours(24));
     }
+}
+
+async fn what_had_ended_when_its_order_was_cancelled_stays_so(app: App) {
+    let desk = Desk::open(&app, json!({}), 2).await;
+    extend(&desk.support, desk.unit(0), "2030-01-01T13:00:00Z").await.done();
+    app.clock.advance(Duration::from_hours(1));
+    assert_eq!(cancel(&desk.support, &desk.placed.order, json!({})).await.done().at("/order/status"), "CANCELLED");
+    app.assert_sound().await;
+    for _ in 0..2 {
+        let refused = extend(&desk.support, desk.unit(0), "2031-01-01T00:00:00Z").await;
+        assert_eq!(refused.refusal(), Some("INVALID_STATE"));
+        assert!(refused.text("/userErrors/0/message").contains("the order is CANCELLED"));
+        let instead = refused.list("/userErrors/0/allowedActions");
+        assert!(!instead.contains(&json!("EXTEND")), "{instead:?}");
+        app.sweep().await;
+    }
+    assert_eq!(desk.state(desk.unit(0)).await, "EXPIRED / none / EXPIRED");
+    app.assert_sound().await;
 }
 
 async fn of_many_at_once_one_renews(app: App) {

@@ -1,5 +1,7 @@
 //! Asking again under the same key: one effect, the same answer, and nobody else's business.
 
+mod every;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use crate::harness::{
 };
 
 pub fn tests() -> Vec<Test> {
-    both_engines![
+    let own = both_engines![
         every_mutation_has_one_effect_under_a_key,
         other_input_under_a_key_is_refused,
         requests_at_once_under_a_key_have_one_effect,
@@ -21,7 +23,8 @@ pub fn tests() -> Vec<Test> {
         a_repeated_answer_is_as_of_now,
         a_key_s_secret_is_shown_once,
         a_key_has_a_length,
-    ]
+    ];
+    own.into_iter().chain(every::tests()).collect()
 }
 
 struct Call {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, App, Client, Shop, Test, both_engines,
+    desk::spoil,
     shop::{Placed, product},
 };
 
@@ -31,6 +32,7 @@ pub fn tests() -> Vec<Test> {
         work_of_a_suspended_unit_is_not_handed_out,
         a_worker_sees_what_it_may_claim,
         the_same_claim_again_takes_nothing_more,
+        what_cannot_be_read_keeps_nobody_from_other_work,
     ];
     own.into_iter().chain(report::tests()).chain(ending::tests()).chain(race::tests()).collect()
 }
@@ -387,5 +389,27 @@ async fn the_same_claim_again_takes_nothing_more(app: App) {
     assert_eq!(units(&claim(&worker, json!({})).await.done()).len(), 1);
     let other = claim(&worker, json!({"limit": 2, "idempotencyKey": "k-1"})).await;
     assert_eq!(other.refusal(), Some("IDEMPOTENCY_KEY_REUSED"));
+    app.assert_sound().await;
+}
+
+async fn what_cannot_be_read_keeps_nobody_from_other_work(app: App) {
+    let (_, placed, worker) = work(&app, json!({}), 5).await;
+    for spoilt in placed.units.iter().take(2) {
+        spoil(&app, spoilt, "{}").await;
+    }
+    let mut taken = Vec::new();
+    for (limit, expected) in [(1, 1), (100, 2), (1, 0)] {
+        let found = units(&claim(&worker, json!({"limit": limit})).await.done());
+        assert_eq!(found.len(), expected, "{limit}");
+        taken.extend(found);
+    }
+    taken.sort();
+    let mut readable = placed.units.get(2..).expect("three more").to_vec();
+    readable.sort();
+    assert_eq!(taken, readable);
+    for spoilt in placed.units.iter().take(2) {
+        spoil(&app, spoilt, "[]").await;
+    }
+    assert_eq!(units(&claim(&worker, json!({})).await.done()).len(), 2);
     app.assert_sound().await;
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{
     App, Desk, Test, both_engines,
-    desk::{WHY, act, act_with, last_told, told},
+    desk::{WHY, act, act_with, last_told, spoil, told},
 };
 
 pub fn tests() -> Vec<Test> {
@@ -23,6 +23,7 @@ pub fn tests() -> Vec<Test> {
         a_seller_revokes_what_nobody_has,
         a_lapsed_hold_keeps_nobody_from_revoking,
         the_desk_s_words_are_not_for_everybody,
+        what_cannot_be_read_is_not_nothing,
     ]
 }
 
@@ -218,4 +219,20 @@ async fn the_desk_s_words_are_not_for_everybody(app: App) {
     let query = "query ($id: ID!) { entitlement(id: $id) { status statusReason } }";
     let seen = ann.query(query, json!({"id": desk.unit(0)})).await;
     assert_eq!(seen.at("/entitlement"), &json!({"status": "REVOKED", "statusReason": null}));
+}
+
+/// An assignment that cannot be read is no reason to take the unit for nobody's.
+async fn what_cannot_be_read_is_not_nothing(app: App) {
+    let desk = Desk::open(&app, json!({}), 2).await;
+    desk.assign(desk.unit(0), "bo").await;
+    desk.assign(desk.unit(1), "bo").await;
+    spoil(&app, desk.unit(0), "{}").await;
+    for mutation in ["revokeEntitlement", "suspendEntitlement", "reissueEntitlement"] {
+        let answer = act(&desk.support, mutation, desk.unit(0)).await;
+        assert_eq!(answer.code(), Some("INTERNAL"), "{mutation}: {:#}", answer.body);
+    }
+    act(&desk.support, "revokeEntitlement", desk.unit(1)).await.done();
+    spoil(&app, desk.unit(0), "[]").await;
+    assert_eq!(desk.state(desk.unit(0)).await, "ACTIVE / ACTIVE / REVOKED");
+    app.assert_sound().await;
 }

@@ -10,6 +10,7 @@ use crate::harness::{
 pub fn tests() -> Vec<Test> {
     both_engines![
         a_record_is_found_by_whatever_is_known_of_it,
+        an_address_is_found_whatever_the_case_of_its_plain_letters,
         what_is_somebody_else_s_is_not_found,
         looking_up_codes_that_are_not_there_is_limited,
         a_search_that_makes_no_sense_is_refused,
@@ -69,6 +70,19 @@ async fn a_record_is_found_by_whatever_is_known_of_it(app: App) {
     assert_eq!(search(&shop.key, &code).await.first(), Some(&of("code", &unit)));
 }
 
+async fn an_address_is_found_whatever_the_case_of_its_plain_letters(app: App) {
+    let (shop, _) = sell(&app).await;
+    let buyer = json!({"buyer": {"email": "Zoë@Ex.com"}});
+    let placed = shop.place_with("o-78", json!([{"sku": "A"}]), buyer).await;
+    let query = "query ($email: String!) { orders(filter: { buyerEmail: $email }) { nodes { id } } }";
+    for (what, found) in [("Zoë@Ex.com", true), ("zOë@eX.COM", true), ("ZOË@EX.COM", false), ("Zoe@Ex.com", false)] {
+        let hits = search(&shop.key, what).await;
+        assert_eq!(hits.first().map(|(_, id)| id), found.then_some(&placed.order), "{what}");
+        let listed = shop.key.query(query, json!({"email": what})).await;
+        assert_eq!(listed.list("/orders/nodes").len(), usize::from(found), "{what}");
+    }
+}
+
 async fn what_is_somebody_else_s_is_not_found(app: App) {
     let (_, placed) = sell(&app).await;
     let stranger = Shop::open(&app, "Beta").await.key;
@@ -101,32 +115,57 @@ async fn a_search_that_makes_no_sense_is_refused(app: App) {
     assert_eq!(answer.code(), Some("BAD_USER_INPUT"));
 }
 
-/// The block of the README that asks for `name`.
+/// The block of the README that asks for `name`: a query and its fragment.
 fn question(name: &str) -> &'static str {
     let readme = include_str!("../../README.md");
     let from = readme.find(&format!("query {name}(")).expect("a question of that name");
     let text = readme.get(from..).unwrap_or_default();
-    let end = text.find("\n}\n").expect("its end");
-    text.get(..end + 3).unwrap_or_default()
+    let end = text.find("\n\n").into_iter().chain(text.find("```")).min().expect("its end");
+    text.get(..end).unwrap_or_default()
+}
+
+/// The units that a question shows of `what`, of whichever records are found.
+async fn shown(client: &Client, name: &str, what: &str) -> Vec<Value> {
+    let answer = client.query(question(name), json!({"what": what})).await;
+    let units = |hit: &Value| {
+        let node = hit.get("node").expect("a record");
+        let list = |at: &str| node.pointer(at).and_then(Value::as_array).cloned().unwrap_or_default();
+        let held = list("/assignments/nodes").into_iter().filter_map(|one| one.get("entitlement").cloned());
+        let id = node.get("id").and_then(Value::as_str).unwrap_or_default();
+        let own = id.starts_with("ent_").then(|| node.clone()).into_iter().chain(node.get("entitlement").cloned());
+        own.chain(held).chain(list("/entitlements/nodes")).collect::<Vec<_>>()
+    };
+    answer.list("/search").iter().flat_map(units).collect()
 }
 
 async fn the_readme_s_questions_are_answered(app: App) {
     let (shop, placed) = sell(&app).await;
     let (unit, code) = (placed.units.concat(), placed.codes.concat());
     let support = app.key("SUPPORT", json!({})).await;
-    let redeem = "mutation ($i: RedeemCodeInput!) { redeemCode(input: $i) { userErrors { code } } }";
-    let by = |account: &str| json!({"i": {"code": code, "account": {"externalReference": account}}});
-    shop.key.query(redeem, by("ann")).await;
+    let redeem = "mutation ($i: RedeemCodeInput!) { redeemCode(input: $i) { assignment { account { id } } userErrors { code } } }";
+    let by = |account: &str| {
+        let account = json!({"externalReference": account, "email": format!("{account}@example.com")});
+        json!({"i": {"code": code, "account": account}})
+    };
+    let ann = shop.key.query(redeem, by("ann")).await.text("/redeemCode/assignment/account/id");
     shop.key.query(redeem, by("bob")).await;
 
-    let valid = support.query(question("Valid"), json!({"what": "o-77"})).await;
-    assert_eq!(valid.at("/search/0/node/entitlements/nodes/0/status"), "ACTIVE");
-    let redeemed = support.query(question("Redeemed"), json!({"unit": unit})).await;
-    let attempts = redeemed.list("/entitlement/redemptionAttempts");
-    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.get("outcome"), attempt.get("reason"))).collect();
-    let [rejected, succeeded] = [json!(["REJECTED", "ALREADY_REDEEMED"]), json!(["SUCCEEDED", null])];
-    let expected = [&rejected, &succeeded].map(|pair| (pair.get(0), pair.get(1)));
-    assert_eq!(told, expected);
-    let held = support.query(question("Held"), json!({"unit": unit})).await;
-    assert_eq!(held.at("/entitlement/assignment/account/externalReference"), "ann");
+    let query = "query ($id: ID!) { entitlement(id: $id) { activationCode { id } } }";
+    let id_of_code = support.query(query, json!({"id": unit})).await.text("/entitlement/activationCode/id");
+    let last_four = code.get(code.len() - 4..).expect("four symbols");
+    let known = ["o-77", &placed.order, &unit, &code, last_four, &id_of_code];
+    let addresses = ["buyer@example.com", "gift@example.com", "ann@example.com", "ann", &ann];
+    for what in known.into_iter().chain(addresses) {
+        let valid = shown(&support, "Valid", what).await;
+        let found = valid.first().unwrap_or_else(|| panic!("nothing by {what}"));
+        assert_eq!((found.get("id"), found.get("status")), (Some(&json!(unit)), Some(&json!("ACTIVE"))), "{what}");
+        let redeemed = shown(&support, "Redeemed", what).await;
+        let attempts = redeemed.first().and_then(|unit| unit.get("redemptionAttempts")?.as_array().cloned());
+        let attempts = attempts.unwrap_or_else(|| panic!("nothing by {what}"));
+        let told: Vec<Value> = attempts.iter().map(|one| json!([one.get("outcome"), one.get("reason")])).collect();
+        assert_eq!(told, [json!(["REJECTED", "ALREADY_REDEEMED"]), json!(["SUCCEEDED", null])], "{what}");
+        let held = shown(&support, "Held", what).await;
+        let holder = held.first().and_then(|unit| unit.pointer("/assignment/account/externalReference"));
+        assert_eq!(holder, Some(&json!("ann")), "{what}");
+    }
 }

@@ -193,8 +193,13 @@ async fn what_waits_for_nobody_is_not_late(app: App) {
     app.admin().mutate("suspendEntitlement", "entitlement { status }", suspension.clone()).await.done();
     app.clock.advance(Duration::from_hours(1));
     all(&app).await;
+    let listed = "{ late: assignments(filter: { overdue: true }) { totalCount } others: assignments(filter: { overdue: false }) { totalCount } }";
+    let counted = shop.key.query(listed, json!({})).await;
+    assert_eq!(counted.data(), &json!({"late": {"totalCount": 0}, "others": {"totalCount": 1}}));
     assert_eq!(overdue(&shop.key).await, [] as [Value; 0], "it is halted on purpose");
     app.admin().mutate("resumeEntitlement", "entitlement { status }", suspension).await.done();
+    let counted = shop.key.query(listed, json!({})).await;
+    assert_eq!(counted.data(), &json!({"late": {"totalCount": 1}, "others": {"totalCount": 0}}));
     all(&app).await;
     assert_eq!(overdue(&shop.key).await.len(), 1);
     app.assert_sound().await;
@@ -326,9 +331,12 @@ async fn a_key_is_remembered_for_seven_days(app: App) {
     assert_eq!(again.at("/entitlement/version"), first.at("/entitlement/version"));
     assert_eq!(rotate(placed.units.last().expect("a unit")).await.refusal(), Some("IDEMPOTENCY_KEY_REUSED"));
     app.clock.advance(Duration::from_secs(1));
+    rotate(placed.units.last().expect("a unit")).await.done();
+    assert_eq!(rows(&app, "idempotency_keys").await, 1, "it is the second one's, whether a sweep has run or not");
+    assert_eq!(rotate(unit(&placed)).await.refusal(), Some("IDEMPOTENCY_KEY_REUSED"));
+    app.clock.advance(Duration::from_hours(7 * 24));
     all(&app).await;
     assert_eq!(rows(&app, "idempotency_keys").await, 0);
-    rotate(placed.units.last().expect("a unit")).await.done();
 }
 
 async fn old_guesses_are_forgotten(app: App) {

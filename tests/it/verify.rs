@@ -67,6 +67,9 @@ async fn sell(app: &App) -> Sold {
     }
     let released = held.remove(2);
     shop.key.mutate("releaseReservation", "reservation { id }", json!({"reservationId": released})).await.done();
+    let longer =
+        json!({"entitlementId": placed.units.last(), "reason": "as agreed", "expiresAt": "2032-01-01T00:00:00Z"});
+    app.admin().mutate("extendEntitlement", "entitlement { id }", longer).await.done();
     let assigned = json!([{"sku": "S", "quantity": 4, "assignTo": {"externalReference": "u-3"}}]);
     let given = shop.place("given", assigned).await;
     let assignment = "query ($id: ID!) { entitlement(id: $id) { assignment { id } } }";

@@ -113,9 +113,13 @@ async fn follow(
     let (mut seen, _) = Seen::read(&session).await;
     for step in steps {
         count.fetch_add(1, Ordering::SeqCst);
+        let again = match step {
+            Step::Repeat { done } => model.forgotten(*done).cloned().map(|step| (*done, step)),
+            _ => None,
+        };
         let expected = model.perform(step);
         tried.note(step, expected);
-        let done = perform(&mut session, step, &seen, &model).await?;
+        let done = perform(&mut session, step, again, (&seen, &model)).await?;
         if done != expected {
             return Err(format!("{step:?} gives {done:?}, and the design says {expected:?}"));
         }
@@ -133,8 +137,13 @@ async fn follow(
     Ok(())
 }
 
-/// Has the service do a step.
-async fn perform(session: &mut Session<'_>, step: &Step, seen: &Seen, model: &Model) -> Result<rule::Outcome, String> {
+/// Has the service do a step; `again` is the one that it repeats, and its place, where the first time is forgotten.
+async fn perform(
+    session: &mut Session<'_>,
+    step: &Step,
+    again: Option<(usize, Step)>,
+    (seen, model): (&Seen, &Model),
+) -> Result<rule::Outcome, String> {
     match step {
         Step::Wait { seconds } => {
             let seconds = u64::try_from(*seconds).expect("time goes one way");
@@ -145,16 +154,16 @@ async fn perform(session: &mut Session<'_>, step: &Step, seen: &Seen, model: &Mo
             session.service.sweep().await;
             return Ok(Ok(()));
         }
-        Step::Repeat { done } => return session.repeat(*done).await.map(Ok),
+        Step::Repeat { done } if again.is_none() => return session.repeat(*done).await.map(Ok),
         _ => {}
     }
-    let Some(command) = Command::of(step, session, seen) else { return Ok(Ok(())) };
-    let keyed = step.keyed();
-    let answer = match session.request(command).await {
+    let (place, step) = again.map_or((None, step.clone()), |(place, step)| (Some(place), step));
+    let Some(command) = Command::of(&step, session, seen) else { return Ok(Ok(())) };
+    let answer = match session.request(command, place).await {
         Ok(answer) => answer,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if !keyed {
+    if !step.keyed() {
         session.done.pop();
     }
     if let Some(order) = answer.order {

@@ -28,11 +28,23 @@ const INVALID: Outcome = Err(RefusalCode::InvalidState);
 impl Model {
     /// Does `step`, or says why it is refused.
     pub fn perform(&mut self, step: &Step) -> Outcome {
+        if let Step::Repeat { done } = step {
+            return self.repeat(*done);
+        }
         let outcome = self.decide(step);
         if outcome.is_ok() && step.keyed() {
-            self.done.push(self.now);
+            self.done.push((self.now, step.clone()));
         }
         outcome
+    }
+
+    /// A repeat has no effect while the first time is remembered; after that it is a request like any other.
+    fn repeat(&mut self, done: usize) -> Outcome {
+        let Some(step) = self.forgotten(done).cloned() else { return Ok(()) };
+        self.decide(&step)?;
+        let again = self.done.get_mut(done).expect("a step that was done");
+        again.0 = self.now;
+        Ok(())
     }
 
     fn decide(&mut self, step: &Step) -> Outcome {
@@ -203,7 +215,7 @@ impl Model {
         let row = self.unit(unit);
         match row.standing(self.now) {
             Status::Revoked => INVALID,
-            Status::Expired if row.replaced => INVALID,
+            Status::Expired if row.replaced || self.orders.get(row.order) == Some(&OrderStatus::Cancelled) => INVALID,
             Status::Expired => match self.parting(unit) {
                 None | Some(Parting::Over(_)) => Ok(()),
                 Some(_) => INVALID,

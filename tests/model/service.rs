@@ -156,10 +156,11 @@ impl Session<'_> {
         self.service.db.clock().now() + chrono::TimeDelta::seconds(seconds)
     }
 
-    /// Does a step anew, under a new key.
-    pub async fn request(&mut self, command: Command) -> Result<Answer, RefusalCode> {
+    /// Does a step anew: under a new key, or under that of a step whose first time is forgotten.
+    pub async fn request(&mut self, command: Command, again: Option<usize>) -> Result<Answer, RefusalCode> {
         self.requests += 1;
-        let key = format!("{}-{}", self.name, self.requests);
+        let new = || format!("{}-{}", self.name, self.requests);
+        let key = again.and_then(|done| self.done.get(done)).map_or_else(new, |(key, ..)| key.clone());
         let answer = self.execute(&key, &command).await?;
         if let Some(order) = answer.order {
             self.orders.push(order);
@@ -169,7 +170,11 @@ impl Session<'_> {
             let code = issued.code.as_ref().expect("a fresh code is shown");
             self.codes.insert(issued.activation_code_id, code.reveal());
         }
-        self.done.push((key, command, answer.value.clone()));
+        let done = (key, command, answer.value.clone());
+        match again.and_then(|done| self.done.get_mut(done)) {
+            Some(first) => *first = done,
+            None => self.done.push(done),
+        }
         Ok(answer)
     }
 

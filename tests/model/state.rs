@@ -10,6 +10,8 @@ use claimcheck::{
     },
 };
 
+use crate::step::Step;
+
 pub const MINUTE: i64 = 60;
 pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
@@ -101,8 +103,8 @@ pub struct Model {
     pub now: i64,
     pub orders: Vec<OrderStatus>,
     pub units: Vec<Unit>,
-    /// When each step that was done under a key was done.
-    pub done: Vec<i64>,
+    /// What was done under a key, and when.
+    pub done: Vec<(i64, Step)>,
     /// How many of the attempts that the last claim began followed one without a report.
     pub unknown: usize,
 }
@@ -119,6 +121,12 @@ pub enum Parting {
 impl Model {
     pub fn new(terms: [Terms; 2]) -> Self {
         Self { terms, now: 0, orders: Vec::new(), units: Vec::new(), done: Vec::new(), unknown: 0 }
+    }
+
+    /// What was done under a key, if that is remembered no more.
+    pub fn forgotten(&self, done: usize) -> Option<&Step> {
+        let (at, step) = self.done.get(done).expect("a step that was done");
+        (self.now - at >= MEMORY).then_some(step)
     }
 
     pub fn unit(&self, unit: usize) -> &Unit {

@@ -10,7 +10,7 @@ use proptest::{
 };
 use proptest_state_machine::ReferenceStateMachine;
 
-use crate::state::{self, DAY, HOUR, MEMORY, MINUTE, Model, Terms};
+use crate::state::{self, DAY, HOUR, MINUTE, Model, Terms};
 
 /// Units a sequence may come to have: enough to meet each other, few enough to be met again.
 const UNITS: usize = 6;
@@ -113,7 +113,7 @@ pub enum Step {
         seconds: i64,
     },
     Sweep,
-    /// The same request again, under the same key.
+    /// The same request again, under the same key; a new one where the first is forgotten.
     Repeat {
         done: usize,
     },
@@ -180,7 +180,10 @@ impl ReferenceStateMachine for Machine {
                 room && unit(*of).is_some_and(|unit| *place < unit.exceptions.len())
             }
             Step::Cancel { order, .. } => *order < model.orders.len(),
-            Step::Repeat { done } => model.done.get(*done).is_some_and(|at| model.now - at < MEMORY),
+            Step::Repeat { done } => {
+                let possible = |step| Self::preconditions(model, step);
+                model.done.get(*done).is_some() && model.forgotten(*done).is_none_or(possible)
+            }
             Step::Claim { .. } | Step::Wait { .. } | Step::Sweep => true,
         }
     }
@@ -238,12 +241,9 @@ fn likely(model: &Model) -> Vec<(u32, BoxedStrategy<Step>)> {
     }
     steps.extend(on_claims(model));
     steps.extend(downstream(model));
-    let done: Vec<(usize, bool)> = model
-        .done
-        .iter()
-        .enumerate()
-        .filter(|(_, at)| model.now - **at < MEMORY)
-        .map(|(done, _)| (done, true))
+    let done: Vec<(usize, bool)> = (0..model.done.len())
+        .filter(|done| Machine::preconditions(model, &Step::Repeat { done: *done }))
+        .map(|done| (done, true))
         .collect();
     if !done.is_empty() {
         steps.push((2, one(&done).prop_map(|done| Step::Repeat { done }).boxed()));

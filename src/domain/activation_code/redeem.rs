@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue, QueryTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbBackend, EntityTrait, FromQueryResult, JsonValue, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -31,7 +31,7 @@ use crate::{
         redemption_attempt,
     },
     id::{AccountId, AssignmentId, EntitlementId, ExceptionId, RedemptionAttemptId},
-    store::{Tx, journal},
+    store::{self, Tx, journal},
 };
 
 /// What is asked for. `code` is as somebody typed it.
@@ -215,7 +215,11 @@ async fn reject(
     let attempt_id = tx.id();
     let exception = match claim {
         Some(claim) if beyond_its_holder(refusal.code) => {
-            Some(exception::open(tx, ExceptionKind::RedemptionRejected, claim, refusal.code.to_string()).await?)
+            let reason = refusal.code.to_string();
+            let exception = exception::open(tx, ExceptionKind::RedemptionRejected, claim, reason).await?;
+            // After the exception, as where one is resolved: whoever waits for the other has nothing that the other waits for.
+            unchanged(tx, claim).await?;
+            Some(exception)
         }
         _ => None,
     };
@@ -239,6 +243,25 @@ async fn reject(
         ..about
     });
     Ok(Err(refusal))
+}
+
+#[derive(FromQueryResult)]
+struct Version {
+    version: i32,
+}
+
+/// Keeps the unit as it was read until its refusal is committed: whoever mends it meanwhile comes before the refusal, or finds its exception.
+async fn unchanged(tx: &Tx, claim: &Claim) -> Result<(), Error> {
+    if tx.backend() == DbBackend::Sqlite {
+        // Nobody else writes meanwhile.
+        return Ok(());
+    }
+    let sql = "SELECT version FROM entitlements WHERE id = $1 FOR SHARE";
+    let found: Vec<Version> = tx.query(sql, vec![claim.unit.id.into()]).await?;
+    if found.iter().all(|unit| unit.version == claim.unit.version) {
+        return Ok(());
+    }
+    Err(store::Error::Conflict(claim.unit.id.to_string()).into())
 }
 
 /// Whether a refusal is one that the holder of the code cannot mend alone: somebody has to decide.

@@ -29,6 +29,6 @@ pub async fn rotate(tx: &mut Tx, actor: &Actor, command: &Rotate) -> Result<Chan
     let issued = replace(tx, &mut claim, Some(reason)).await?;
     // Without a live code there is no other row at which this would meet whoever claims the unit meanwhile.
     touch(tx, &mut claim.unit, ActiveModel::default()).await?;
-    exception::settle(tx, &claim, exception::REDEMPTION).await?;
+    exception::settle_redemption(tx, &claim).await?;
     Ok(Changed { issued, ..claim.into() })
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::entity::{
     entitlement::Entity,
-    kind::{EntitlementStatus as Status, RefusalCode, Role},
+    kind::{EntitlementStatus as Status, OrderStatus, RefusalCode, Role},
 };
 
 impl Claim {
@@ -133,6 +133,7 @@ impl Claim {
         match standing {
             Status::Revoked => Err(wrong(standing)),
             Status::Expired if self.replaced => Err(replaced()),
+            Status::Expired if self.order == OrderStatus::Cancelled => Err(wrong_state("order", self.order)),
             Status::Expired => match self.parting() {
                 None | Some(Parting::Over(_)) => Ok(()),
                 Some(Parting::TakenDown | Parting::Awaited | Parting::Underway) => Err(Refusal::new(

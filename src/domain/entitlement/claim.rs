@@ -14,7 +14,11 @@ use super::super::{
     error::{Error, not_found, stale},
 };
 use crate::{
-    entity::{activation_code, assignment, entitlement, kind::EntitlementStatus, policy, reservation},
+    entity::{
+        activation_code, assignment, entitlement,
+        kind::{EntitlementStatus, OrderStatus},
+        policy, reservation,
+    },
     id::{AccountId, ActivationCodeId, AssignmentId, EntitlementId, PartnerId, ReservationId},
     store::{Db, Tx},
 };
@@ -37,9 +41,11 @@ pub struct Claim {
     pub account: Option<crate::entity::account::Model>,
     /// Until when the running attempt to provision it is its worker's alone.
     pub lease: Option<DateTime<Utc>>,
+    /// What became of its order.
+    pub order: OrderStatus,
     /// Whether another unit was issued in its place.
     pub replaced: bool,
-    /// Whether anything about it waits for a decision.
+    /// Whether anything about it waits for a decision, or may have come to since it was read.
     pub disputed: bool,
     /// By when its assignment should have left the state it was read in.
     pub due: Option<DateTime<Utc>>,
@@ -82,6 +88,7 @@ fn columns<E: EntityTrait>(alias: &str) -> String {
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{}, {}, {}, {}, {}, {}, l.resource AS l_resource, l.input AS l_input, \
+           (SELECT o.status FROM orders o WHERE o.id = u.order_id) AS x_order, \
            (SELECT count(*) FROM entitlements n WHERE n.replaces_id = u.id) AS x_replaced, \
            (SELECT count(*) FROM fulfillment_exceptions x WHERE x.entitlement_id = u.id AND x.status = 'OPEN') AS x_disputed, \
            t.lease_expires_at AS x_lease",
@@ -222,18 +229,20 @@ impl Claim {
 
 impl FromQueryResult for Claim {
     fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
-        let assignment = assignment::Model::from_query_result_optional(row, "s_")?;
+        // Null where there is none; what is there and cannot be read is no none.
+        let assignment = Option::<assignment::Model>::from_query_result(row, "s_")?;
         Ok(Self {
             due: assignment.as_ref().and_then(|assignment| assignment.deadline),
             unit: entitlement::Model::from_query_result(row, "u_")?,
             policy: policy::Model::from_query_result(row, "p_")?,
             resource: row.try_get("l_", "resource")?,
             input: row.try_get("l_", "input")?,
-            code: activation_code::Model::from_query_result_optional(row, "c_")?,
-            hold: reservation::Model::from_query_result_optional(row, "r_")?,
+            code: FromQueryResult::from_query_result(row, "c_")?,
+            hold: FromQueryResult::from_query_result(row, "r_")?,
             assignment,
-            account: crate::entity::account::Model::from_query_result_optional(row, "a_")?,
+            account: FromQueryResult::from_query_result(row, "a_")?,
             lease: row.try_get("x_", "lease")?,
+            order: row.try_get("x_", "order")?,
             replaced: row.try_get::<i64>("x_", "replaced")? > 0,
             disputed: row.try_get::<i64>("x_", "disputed")? > 0,
             guesses: [row.try_get("x_", "own")?, row.try_get("x_", "guesses")?],

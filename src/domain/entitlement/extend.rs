@@ -1,7 +1,7 @@
 //! Setting when a unit ends.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveValue::Set, DbBackend, FromQueryResult};
 
 use super::{
     super::{
@@ -16,10 +16,10 @@ use crate::{
     entity::{
         entitlement::{ActiveModel, Entity},
         event,
-        kind::{EntitlementStatus, EventType},
+        kind::{EntitlementStatus, EventType, OrderStatus},
     },
     id::EntitlementId,
-    store::Tx,
+    store::{self, Tx},
 };
 
 /// What is asked for.
@@ -50,6 +50,11 @@ pub fn future(tx: &Tx, end: DateTime<Utc>) -> Result<(), Refusal> {
 
 /// The writes of an extension that has been decided.
 pub async fn prolong(tx: &mut Tx, mut claim: Claim, end: DateTime<Utc>, reason: String) -> Result<Changed, Error> {
+    if claim.standing(tx.now()) == EntitlementStatus::Expired {
+        keep_order(tx, &claim).await?;
+        // Its code may have been refused for that since it was read.
+        claim.disputed = true;
+    }
     lapse(tx, &mut claim).await?;
     let longer = ActiveModel { expires_at: Set(Some(end)), ..Default::default() };
     let mut told = event::Model {
@@ -65,9 +70,26 @@ pub async fn prolong(tx: &mut Tx, mut claim: Claim, end: DateTime<Utc>, reason: 
     } else {
         touch(tx, &mut claim.unit, longer).await?;
     }
+    claim.unit.expires_at = Some(end);
     told.to_status = Some(claim.unit.status.to_string());
     tx.append(told);
-    exception::settle(tx, &claim, exception::REDEMPTION).await?;
+    exception::settle_redemption(tx, &claim).await?;
     let issued = if renewed { activation_code::renew(tx, &claim).await? } else { None };
     Ok(Changed { issued, ..claim.into() })
+}
+
+#[derive(FromQueryResult)]
+struct Kept {
+    status: OrderStatus,
+}
+
+/// Keeps the order from being cancelled before its unit is on offer again, or finds that it just was.
+async fn keep_order(tx: &Tx, claim: &Claim) -> Result<(), Error> {
+    let lock = if tx.backend() == DbBackend::Postgres { "FOR SHARE" } else { "" };
+    let sql = format!("SELECT status FROM orders WHERE id = $1 {lock}");
+    let kept: Vec<Kept> = tx.query(&sql, vec![claim.unit.order_id.into()]).await?;
+    if kept.iter().all(|order| order.status == claim.order) {
+        return Ok(());
+    }
+    Err(store::Error::Conflict(claim.unit.order_id.to_string()).into())
 }

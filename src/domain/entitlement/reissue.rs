@@ -105,7 +105,7 @@ pub async fn replace(
 
 /// The unit in place of the one of `claim`. It ends when that one would have; where that is past, it lasts as long as a new one.
 fn successor(tx: &Tx, claim: Claim, recipient: Option<Recipient>) -> Claim {
-    let Claim { unit: old, policy, resource, input, .. } = claim;
+    let Claim { unit: old, policy, resource, input, order, .. } = claim;
     let now = tx.now();
     let anew = policy.valid_for_days.map(|days| now + TimeDelta::days(days.into()));
     let recipient =
@@ -134,6 +134,7 @@ fn successor(tx: &Tx, claim: Claim, recipient: Option<Recipient>) -> Claim {
         assignment: None,
         account: None,
         lease: None,
+        order,
         replaced: false,
         disputed: false,
         due: None,

@@ -49,6 +49,8 @@ pub async fn resume(tx: &mut Tx, actor: &Actor, command: &Suspend) -> Result<Cha
     let written = change(tx, &mut claim.unit, transition, no_more).await?;
     let about = event(EventType::EntitlementResumed, &claim.unit, &claim.policy, claim.holder());
     tx.append(told(Some(reason), written, about));
+    // Its code may have been refused since it was read.
+    claim.disputed = true;
     exception::settle(tx, &claim, exception::REDEMPTION).await?;
     let free = written.to == EntitlementStatus::Unassigned;
     let issued = if free { activation_code::renew(tx, &claim).await? } else { None };

@@ -22,8 +22,9 @@ use crate::{
     entity::{
         assignment, event,
         fulfillment_exception::{ActiveModel, COLUMN, Column, Entity, Model},
-        kind::{AssignmentStatus, EventType, ExceptionKind, ExceptionStatus, Resolution},
+        kind::{AssignmentStatus, EntitlementStatus, EventType, ExceptionKind, ExceptionStatus, Resolution},
         order,
+        scope::among,
     },
     id::{ChannelId, ExceptionId, OrderId, PartnerId},
     store::{self, Tx, journal, journal::Subject},
@@ -123,10 +124,17 @@ async fn insert(tx: &mut Tx, exception: Model, told: event::Model) -> Result<Exc
     let open = open.one(tx.connection().await?).await?;
     // Resolved in this very moment: deciding again opens a new one.
     let open = open.ok_or_else(|| store::Error::Conflict("exceptions_one_open".to_owned()))?;
-    if !ASSIGNMENT.contains(&open.kind) || open.assignment_id == exception.assignment_id {
+    let same = match open.kind {
+        ExceptionKind::RedemptionRejected => true,
+        ExceptionKind::ImportMismatch => open.reason == exception.reason,
+        ExceptionKind::ProvisioningFailed | ExceptionKind::DeprovisioningFailed | ExceptionKind::Overdue => {
+            open.assignment_id == exception.assignment_id
+        }
+    };
+    if same {
         return Ok(open.id);
     }
-    // About an assignment that is over: this one takes its place.
+    // About an assignment that is over, or another difference: this one takes its place.
     close(tx, &open, Resolution::Superseded, None).await?;
     Box::pin(insert(tx, exception, told)).await
 }
@@ -145,6 +153,12 @@ pub(super) async fn settle(tx: &mut Tx, claim: &Claim, kinds: &[ExceptionKind]) 
         close(tx, &exception, Resolution::Superseded, None).await?;
     }
     Ok(())
+}
+
+/// The same of refused redemptions, if anybody may redeem the unit's code now.
+pub(super) async fn settle_redemption(tx: &mut Tx, claim: &Claim) -> Result<(), Error> {
+    let free = claim.standing(tx.now()) == EntitlementStatus::Unassigned;
+    if free { settle(tx, claim, REDEMPTION).await } else { Ok(()) }
 }
 
 /// The same of all assignments of an order that have ended, set by set.
@@ -179,6 +193,18 @@ pub(super) async fn settle_ended(tx: &mut Tx, order: &order::Model) -> Result<()
             account: None,
         };
         tx.append_each(like, alike.iter().map(subject).collect());
+    }
+    Ok(())
+}
+
+/// Closes what was open about orders that agree with what is imported again.
+pub(super) async fn settle_orders(tx: &mut Tx, orders: &[OrderId]) -> Result<(), Error> {
+    let open = Entity::find()
+        .filter(among(Column::OrderId, orders))
+        .filter(COLUMN.kind.eq(ExceptionKind::ImportMismatch))
+        .filter(COLUMN.status.eq(ExceptionStatus::Open));
+    for exception in open.all(tx.connection().await?).await? {
+        close(tx, &exception, Resolution::Superseded, None).await?;
     }
     Ok(())
 }

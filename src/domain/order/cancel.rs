@@ -6,7 +6,7 @@
 
 mod held;
 
-use sea_orm::{ColumnTrait, DbBackend, FromQueryResult, QueryFilter, Value};
+use sea_orm::{ColumnTrait, DbBackend, FromQueryResult, QueryFilter, QuerySelect, Value, sea_query::LockType};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -65,8 +65,11 @@ pub async fn cancel(tx: &mut Tx, actor: &Actor, command: &Cancel) -> Result<Canc
         actor.may(Operation::CancelAssigned)?;
     }
     let reason = input::reason(&command.reason)?;
-    let order =
-        Entity::visible(&actor.scope).filter(COLUMN.id.eq(command.order_id)).one(tx.connection().await?).await?;
+    let order = Entity::visible(&actor.scope)
+        .filter(COLUMN.id.eq(command.order_id))
+        // An import that adds units to it, and the extension of one that has ended, come before this or see what it did.
+        .lock(LockType::NoKeyUpdate);
+    let order = order.one(tx.connection().await?).await?;
     let order = order.filter(|order| actor.scope.sells(order.partner_id));
     let order = order.ok_or_else(|| not_found("order").at(["orderId"]))?;
     stale(command.expected_version, order.version)?;

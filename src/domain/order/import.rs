@@ -101,6 +101,7 @@ pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<
 
     let mut imported = Imported::default();
     let mut wanted = Vec::new();
+    let mut agreeing = Vec::new();
     for legacy in command.orders {
         match stored.compare(legacy, command, &goods, &accounts) {
             Comparison::New => wanted.push(Wanted {
@@ -108,8 +109,14 @@ pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<
                 known: false,
                 rows: legacy.rows.iter().collect(),
             }),
-            Comparison::Same => imported.unchanged += 1,
-            Comparison::More(order, rows) => wanted.push(Wanted { order: order.clone(), known: true, rows }),
+            Comparison::Same(order) => {
+                imported.unchanged += 1;
+                agreeing.push(order.id);
+            }
+            Comparison::More(order, rows) => {
+                wanted.push(Wanted { order: order.clone(), known: true, rows });
+                agreeing.push(order.id);
+            }
             Comparison::Different(order, how) => {
                 exception::open_for_order(
                     tx,
@@ -123,6 +130,7 @@ pub async fn import(tx: &mut Tx, actor: &Actor, command: &Import<'_>) -> Result<
         }
     }
 
+    exception::settle_orders(tx, &agreeing).await?;
     write(tx, command, &mut wanted, &goods, &accounts).await?;
     for Wanted { order, known, rows } in &wanted {
         imported.orders += usize::from(!known);

@@ -60,6 +60,7 @@ pub struct ClaimedAttempt {
 
 #[derive(FromQueryResult)]
 struct Found {
+    assignment_id: AssignmentId,
     entitlement_id: EntitlementId,
 }
 
@@ -72,20 +73,12 @@ pub async fn claim(tx: &mut Tx, actor: &Actor, command: &Work) -> Result<Claimed
     if command.products.as_ref().is_some_and(|products| products.len() > PRODUCTS) {
         return Err(invalid(format!("name at most {PRODUCTS} products")).at(["productIds"]).into());
     }
-    // Of no products there is no work, and an empty list is no SQL.
-    let none = command.products.as_ref().is_some_and(Vec::is_empty);
-    let units = if none { Vec::new() } else { lock(tx, actor, command).await? };
-    if units.is_empty() {
-        return Ok(Claimed { attempts: Vec::new() });
-    }
-    let claims = Claim::load_all(tx, &Actor::system("provisioning"), By::Units(units), &Named::nobody()).await?;
-    let former = started(tx, &claims).await?;
 
     let mut attempts = Vec::new();
     let mut rows = Vec::new();
-    for claim in claims {
+    for (claim, former) in found(tx, actor, command).await? {
         let Some(assignment) = &claim.assignment else { continue };
-        let former = former.get(&assignment.id);
+        let former = former.as_ref();
         // Another worker's since this statement began to look.
         if former.is_some_and(|attempt| attempt.lease_expires_at.is_some_and(|end| tx.now() < end)) {
             continue;
@@ -107,9 +100,67 @@ pub async fn claim(tx: &mut Tx, actor: &Actor, command: &Work) -> Result<Claimed
     Ok(Claimed { attempts })
 }
 
+/// A unit, and the attempt at it that has not ended.
+type Job = (Claim, Option<provisioning_attempt::Model>);
+
+/// The work that is to be taken, locked. What cannot be read is passed over, and keeps nobody from what comes after it.
+async fn found(tx: &Tx, actor: &Actor, command: &Work) -> Result<Vec<Job>, Error> {
+    let most = usize::try_from(command.limit).unwrap_or_default();
+    let (mut jobs, mut after) = (Vec::new(), None);
+    // Of no products there is no work, and an empty list is no SQL.
+    while jobs.len() < most && command.products.as_ref().is_none_or(|products| !products.is_empty()) {
+        let wanted = most - jobs.len();
+        let found = lock(tx, actor, command, wanted, after).await?;
+        let all = found.len() < wanted;
+        after = found.last().map(|row| row.assignment_id);
+        jobs.extend(readable(tx, found.iter().map(|row| row.entitlement_id).collect()).await?);
+        if all {
+            break;
+        }
+    }
+    Ok(jobs)
+}
+
+/// Those of the units that can be read.
+async fn readable(tx: &Tx, units: Vec<EntitlementId>) -> Result<Vec<Job>, Error> {
+    if units.is_empty() {
+        return Ok(Vec::new());
+    }
+    match read(tx, units.clone()).await {
+        Err(Error::Store(cause)) if cause.unreadable() => {}
+        outcome => return outcome,
+    }
+    let mut jobs = Vec::new();
+    for unit in units {
+        match read(tx, vec![unit]).await {
+            Err(Error::Store(cause)) if cause.unreadable() => {
+                tracing::warn!(error.cause = %cause, entitlement.id = %unit, "work cannot be read and is passed over");
+            }
+            outcome => jobs.extend(outcome?),
+        }
+    }
+    Ok(jobs)
+}
+
+async fn read(tx: &Tx, units: Vec<EntitlementId>) -> Result<Vec<Job>, Error> {
+    let claims = Claim::load_all(tx, &Actor::system("provisioning"), By::Units(units), &Named::nobody()).await?;
+    let mut former = started(tx, &claims).await?;
+    let with_former = |claim: Claim| {
+        let former = claim.assignment.as_ref().and_then(|assignment| former.remove(&assignment.id));
+        (claim, former)
+    };
+    Ok(claims.into_iter().map(with_former).collect())
+}
+
 /// Finds work and locks it, passing over what others are locking. The units are locked against being suspended meanwhile: of a suspended
 /// one nothing is handed out.
-async fn lock(tx: &Tx, actor: &Actor, command: &Work) -> Result<Vec<EntitlementId>, Error> {
+async fn lock(
+    tx: &Tx,
+    actor: &Actor,
+    command: &Work,
+    most: usize,
+    after: Option<AssignmentId>,
+) -> Result<Vec<Found>, Error> {
     let mut values: Vec<Value> = vec![tx.now().into()];
     let mut list = |ids: Vec<Value>| {
         let places = ids.into_iter().map(|id| {
@@ -127,21 +178,22 @@ async fn lock(tx: &Tx, actor: &Actor, command: &Work) -> Result<Vec<EntitlementI
         let partners = list(subtree.iter().map(|id| (*id).into()).collect());
         only.push(format!(" AND s.partner_id IN ({partners})"));
     }
+    if let Some(after) = after {
+        only.push(format!(" AND s.id > {}", list(vec![after.into()])));
+    }
     let only = only.concat();
     let postgres = tx.backend() == DbBackend::Postgres;
     let lock = if postgres { "FOR NO KEY UPDATE OF s SKIP LOCKED FOR SHARE OF u SKIP LOCKED" } else { "" };
     let sql = format!(
-        "SELECT s.entitlement_id FROM assignments s JOIN entitlements u ON u.id = s.entitlement_id \
+        "SELECT s.id AS assignment_id, s.entitlement_id FROM assignments s JOIN entitlements u ON u.id = s.entitlement_id \
          LEFT JOIN provisioning_attempts a ON a.assignment_id = s.id AND a.outcome = 'STARTED' \
          WHERE s.external AND s.status IN ('PENDING', 'PROVISIONING', 'DEPROVISIONING'){only} \
            AND (s.not_before IS NULL OR s.not_before <= $1) AND (a.id IS NULL OR a.lease_expires_at <= $1) \
            AND u.status <> 'SUSPENDED' \
            AND (s.status <> 'PENDING' OR u.expires_at IS NULL OR u.expires_at > $1) \
-         ORDER BY s.id LIMIT {} {lock}",
-        command.limit
+         ORDER BY s.id LIMIT {most} {lock}"
     );
-    let found: Vec<Found> = tx.query(&sql, values).await?;
-    Ok(found.into_iter().map(|row| row.entitlement_id).collect())
+    Ok(tx.query(&sql, values).await?)
 }
 
 /// The attempts that have not ended, read after the locks are held, and locked themselves: a lease that is being extended at this moment is

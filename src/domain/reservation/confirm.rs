@@ -54,6 +54,8 @@ pub async fn confirm(tx: &mut Tx, actor: &Actor, command: &Confirm) -> Result<Co
 
     entitlement::within_limit(tx, &claim.policy, claim.unit.product_id, &account, 1).await?;
 
+    // Somebody may have been refused for the hold since it was read.
+    claim.disputed = true;
     let written = change(tx, &hold, Command::Confirm, ActiveModel::default()).await?;
     let carrier = told(EventType::ReservationConfirmed, &claim, &hold, written);
     activation_code::end_live(tx, &mut claim, activation_code::Command::Revoke, None).await?;

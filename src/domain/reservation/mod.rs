@@ -108,7 +108,7 @@ fn told(kind: EventType, claim: &Claim, hold: &Model, change: Change<Reservation
 /// Ends the hold on a unit that is about to be claimed: one past its end expires, one for the claimant is confirmed. The decision that it
 /// may be claimed has been made; a confirmed hold's unit stays RESERVED, and its assignment takes it from there.
 pub(super) async fn settle(tx: &mut Tx, claim: &mut Claim) -> Result<(), Error> {
-    let Some(hold) = claim.hold.take() else { return Ok(()) };
+    let Some(hold) = let_go(claim) else { return Ok(()) };
     if hold.holds(tx.now()) {
         let written = change(tx, &hold, Command::Confirm, ActiveModel::default()).await?;
         let event = told(EventType::ReservationConfirmed, claim, &hold, written);
@@ -120,13 +120,19 @@ pub(super) async fn settle(tx: &mut Tx, claim: &mut Claim) -> Result<(), Error> 
 
 /// Gives up the hold on a unit, if there is one, for something else is about to happen to it; one past its end expires.
 pub(super) async fn give_up(tx: &mut Tx, claim: &mut Claim, reason: Option<String>) -> Result<(), Error> {
-    let Some(hold) = claim.hold.take() else { return Ok(()) };
+    let Some(hold) = let_go(claim) else { return Ok(()) };
     let (command, kind) = if hold.holds(tx.now()) {
         (Command::Release, EventType::ReservationReleased)
     } else {
         (Command::Expire, EventType::ReservationExpired)
     };
     end(tx, claim, &hold, command, kind, reason).await
+}
+
+/// The hold that is about to end. Somebody may have been refused for it since it was read.
+fn let_go(claim: &mut Claim) -> Option<Model> {
+    claim.disputed |= claim.hold.is_some();
+    claim.hold.take()
 }
 
 /// Ends a hold without an assignment: its unit is free again, and keeps its code.

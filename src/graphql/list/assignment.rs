@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject};
 use chrono::Utc;
 use sea_orm::{
     ColumnTrait, Condition, DbErr, FromQueryResult, QueryResult,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, Query},
 };
 
 use super::{Along, Listing, Rows, known, parent, scoped, stored, traded, visible};
@@ -85,12 +85,24 @@ impl Criteria {
     }
 }
 
+/// What the sweep reports as overdue: a suspended unit's waits on purpose, and of one that has ended only a running attempt is waited for.
 fn late(overdue: bool, now: chrono::DateTime<Utc>) -> Condition {
+    use kind::EntitlementStatus::{Active, Assigned, Expired, Revoked};
     let on_their_way = Column::Status.is_in(ON_THEIR_WAY);
+    let of_unit_in = |states: [kind::EntitlementStatus; 2]| {
+        let mut unit = Query::select();
+        unit.expr(Expr::val(1)).from("entitlements");
+        unit.and_where(Expr::col(("entitlements", "id")).equals((Entity, Column::EntitlementId)));
+        unit.and_where(Expr::col(("entitlements", "status")).is_in(states));
+        Expr::exists(unit)
+    };
+    let ended = of_unit_in([Revoked, Expired]).and(Column::Status.eq(kind::AssignmentStatus::Provisioning));
+    let awaited = of_unit_in([Assigned, Active]).or(ended);
     if overdue {
-        Condition::all().add(on_their_way).add(Column::Deadline.lt(now))
+        Condition::all().add(on_their_way).add(Column::Deadline.lte(now)).add(awaited)
     } else {
-        Condition::any().add(on_their_way.not()).add(Column::Deadline.is_null()).add(Column::Deadline.gte(now))
+        let in_time = Column::Deadline.is_null().or(Column::Deadline.gt(now));
+        Condition::any().add(on_their_way.not()).add(in_time).add(awaited.not())
     }
 }
 

@@ -18,8 +18,8 @@ use std::{collections::BTreeSet, fmt::Debug, hash::Hash};
 
 use async_graphql::ID;
 use sea_orm::{
-    Condition, EntityTrait, FromQueryResult, Value,
-    sea_query::{Alias, Expr, ExprTrait, IntoIden, Query, SelectStatement, SimpleExpr},
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Value,
+    sea_query::{Alias, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -335,4 +335,30 @@ pub async fn partners(session: &Session, id: Option<&ID>) -> Result<Option<Vec<P
 fn stored<A, B: From<A> + Ord>(values: Option<Vec<A>>) -> Option<Vec<B>> {
     let once = |values: Vec<A>| values.into_iter().map(B::from).collect::<BTreeSet<_>>().into_iter().collect();
     values.map(once)
+}
+
+/// An e-mail address that is looked for, whatever its case. The letters of ASCII have two; that is how SQLite sees it, and so PostgreSQL
+/// is asked for the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    text: String,
+    postgres: bool,
+}
+
+impl Address {
+    pub fn new(session: &Session, text: &str) -> Self {
+        Self { text: text.to_owned(), postgres: session.db.backend() == DbBackend::Postgres }
+    }
+
+    /// That it is the one in `column`.
+    pub fn is_in(&self, column: impl ColumnTrait) -> SimpleExpr {
+        let column = || Expr::col(column.as_column_ref());
+        let alike = Expr::expr(Func::lower(column())).eq(Func::lower(Expr::val(self.text.as_str())));
+        if !self.postgres {
+            return alike;
+        }
+        let (capital, small) = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz");
+        let plain = Func::cust("translate").args([column(), Expr::val(capital), Expr::val(small)]);
+        alike.and(Expr::expr(plain).eq(self.text.to_ascii_lowercase()))
+    }
 }

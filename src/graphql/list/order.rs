@@ -4,10 +4,10 @@ use async_graphql::{ID, InputObject};
 use chrono::Utc;
 use sea_orm::{
     ColumnTrait, Condition,
-    sea_query::{Expr, ExprTrait, Func, SimpleExpr},
+    sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 
-use super::{Listing, Rows, of_partners, parent, partners, scoped, stored, visible};
+use super::{Address, Listing, Rows, of_partners, parent, partners, scoped, stored, visible};
 use crate::{
     entity::{
         kind,
@@ -55,7 +55,7 @@ pub struct Criteria {
     product: Option<ProductId>,
     statuses: Option<Vec<kind::OrderStatus>>,
     fulfillment: Option<Vec<FulfillmentStatus>>,
-    email: Option<String>,
+    email: Option<Address>,
     from: Option<chrono::DateTime<Utc>>,
     to: Option<chrono::DateTime<Utc>>,
 }
@@ -73,7 +73,7 @@ impl OrderFilter {
                     .filter(|status| statuses.contains(status))
                     .collect()
             }),
-            email: self.buyer_email.map(argument::text),
+            email: self.buyer_email.map(|email| Address::new(session, &argument::text(email))),
             from: self.placed_from.map(|moment| moment.0),
             to: self.placed_to.map(|moment| moment.0),
         })
@@ -87,11 +87,7 @@ impl Criteria {
             .add_option(self.product.map(has_line_of))
             .add_option(self.statuses.as_ref().map(|statuses| Column::Status.is_in(statuses.clone())))
             .add_option(self.fulfillment.as_ref().map(|those| fulfilled(those)))
-            .add_option(
-                self.email.as_ref().map(|email| {
-                    Func::lower(Column::BuyerEmail.into_expr()).eq(Func::lower(Expr::val(email.as_str())))
-                }),
-            )
+            .add_option(self.email.as_ref().map(|email| email.is_in(Column::BuyerEmail)))
             .add_option(self.from.map(|from| Column::PlacedAt.gte(from)))
             .add_option(self.to.map(|to| Column::PlacedAt.lt(to)))
     }

@@ -1,10 +1,7 @@
 //! One box to find a record by whatever is known of it.
 
 use async_graphql::{Context, Object, SimpleObject};
-use sea_orm::{
-    ColumnTrait,
-    sea_query::{Expr, ExprTrait, Func, SimpleExpr},
-};
+use sea_orm::ColumnTrait;
 
 use crate::{
     domain::{
@@ -14,6 +11,7 @@ use crate::{
     entity::{account, activation_code, entitlement, order},
     graphql::{
         error::Fault,
+        list::Address,
         page,
         session::Session,
         types::{Account, ActivationCode, Entitlement, Node, Order},
@@ -88,11 +86,12 @@ async fn known_by_text(session: &Session, text: &str, most: u32) -> Result<Vec<S
     let reader = session.reader();
     let mut found = Vec::new();
     if text.contains('@') {
-        let orders = reader.newest::<order::Entity>(same_letters(order::Column::BuyerEmail, text), most);
+        let address = Address::new(session, text);
+        let orders = reader.newest::<order::Entity>(address.is_in(order::Column::BuyerEmail), most);
         found.extend(hits::<_, Order>(orders.await?, "buyerEmail"));
-        let accounts = reader.newest::<account::Entity>(same_letters(account::Column::Email, text), most);
+        let accounts = reader.newest::<account::Entity>(address.is_in(account::Column::Email), most);
         found.extend(hits::<_, Account>(accounts.await?, "email"));
-        let units = reader.newest::<entitlement::Entity>(same_letters(entitlement::Column::RecipientEmail, text), most);
+        let units = reader.newest::<entitlement::Entity>(address.is_in(entitlement::Column::RecipientEmail), most);
         let mut units = units.await?;
         units.retain(|unit| session.scope().traded(unit.partner_id, unit.buyer_account_id));
         found.extend(hits::<_, Entitlement>(units, "recipientEmail"));
@@ -111,9 +110,4 @@ async fn known_by_text(session: &Session, text: &str, most: u32) -> Result<Vec<S
         found.extend(hits::<_, ActivationCode>(codes, "lastFour"));
     }
     Ok(found)
-}
-
-/// Equal but for the case of letters, as addresses are.
-fn same_letters(column: impl ColumnTrait, text: &str) -> SimpleExpr {
-    Expr::expr(Func::lower(Expr::col(column.as_column_ref()))).eq(Func::lower(Expr::val(text)))
 }

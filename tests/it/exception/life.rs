@@ -10,7 +10,7 @@ use super::{
     states, text,
 };
 use crate::{
-    harness::{App, Client, Shop, Test, both_engines, program::Program, shop::product},
+    harness::{App, Client, Shop, Test, both_engines, desk::act_with, program::Program, shop::product},
     sweep,
 };
 
@@ -20,6 +20,7 @@ pub fn tests() -> Vec<Test> {
         what_its_holder_can_mend_opens_none,
         each_kind_is_open_beside_another,
         what_another_operation_settles_is_superseded,
+        what_mends_nothing_settles_nothing,
         what_was_dismissed_is_not_opened_again_at_once,
         what_was_retried_has_a_new_deadline,
         a_reissue_gives_a_new_unit_and_its_code,
@@ -119,6 +120,21 @@ async fn what_another_operation_settles_is_superseded(app: App) {
     let input = json!({"assignmentId": stage.assignment(&unit).await, "reason": "leave it there", "force": true});
     stage.support.mutate("releaseAssignment", "assignment { id }", input).await.done();
     superseded(&stage, &unit, Situation::StuckAfterRelease).await;
+    app.assert_sound().await;
+}
+
+async fn what_mends_nothing_settles_nothing(app: App) {
+    let mut stage = Stage::open(&app).await;
+    for (situation, mutation, more) in [
+        (Situation::Suspended, "extendEntitlement", json!({"expiresAt": stage.in_a_year()})),
+        (Situation::Held, "extendEntitlement", json!({"expiresAt": stage.in_a_year()})),
+        (Situation::Held, "rotateActivationCode", json!({})),
+    ] {
+        let unit = stage.make(situation).await;
+        act_with(&stage.support, mutation, &unit, more).await.done();
+        let row = newest(&stage.support, &unit).await;
+        assert_eq!(row.get("status"), Some(&json!("OPEN")), "redeeming is refused as before: {situation:?} {mutation}");
+    }
     app.assert_sound().await;
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Alpha has sold units of the product P to Ann. [`act`] does something to one of them, and [`told`] is its story.
 
+use claimcheck::id::EntitlementId;
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 
 use super::{
@@ -223,4 +225,15 @@ pub async fn last_told(client: &Client, unit: &str, count: usize) -> Vec<Value> 
         type actor reason quantity
     } } } }";
     client.query(query, json!({"id": unit, "count": count})).await.list("/entitlement/timeline/nodes").to_vec()
+}
+
+/// Writes what no version of the service writes into the assignment of a unit, or mends it.
+pub async fn spoil(app: &App, unit: &str, missing_input: &str) {
+    let unit: EntitlementId = unit.parse().expect("an id");
+    let connection = app.db().await;
+    let backend = connection.get_database_backend();
+    let sql = format!("UPDATE assignments SET missing_input = '{missing_input}' WHERE entitlement_id = $1");
+    let done = connection.execute_raw(Statement::from_sql_and_values(backend, sql, [unit.into()])).await;
+    assert_eq!(done.expect("an update").rows_affected(), 1);
+    connection.close().await.expect("an orderly end");
 }

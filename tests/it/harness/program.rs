@@ -70,6 +70,15 @@ impl Program {
         Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
+    /// Runs a command to its end whose output nobody reads.
+    pub fn run_unheard(&self, arguments: &[&str]) -> Ran {
+        let mut child = self.command(arguments).spawn().expect("the program starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("its end");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        Ran { code: output.status.code(), stdout: String::new(), stderr }
+    }
+
     /// Starts a command and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().expect("the program starts");

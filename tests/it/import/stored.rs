@@ -1,9 +1,17 @@
 //! What stands in the records after an import: the first one, another one with more lines, and one that differs.
 
+use claimcheck::{
+    domain::{
+        self, Actor,
+        order::import::{Import, Legacy, Row, import as import_orders},
+    },
+    entity::channel,
+};
+use sea_orm::{EntityTrait as _, QueryFilter as _};
 use serde_json::{Value, json};
 
 use super::{ALL, HEADER, MAKE, ask, import, import_text, order, rows, verified};
-use crate::harness::{App, Database, Shop, Test, both_engines, program::Program, shop::product};
+use crate::harness::{Answer, App, Database, Shop, Test, both_engines, desk::cancel, program::Program, shop::product};
 
 pub fn tests() -> Vec<Test> {
     both_engines![
@@ -11,6 +19,10 @@ pub fn tests() -> Vec<Test> {
         accounts_are_those_of_the_channels_namespace,
         added_lines_are_imported,
         an_order_that_differs_is_left_alone_and_reported_once,
+        an_order_that_agrees_again_needs_no_decision,
+        another_difference_is_told_as_well,
+        a_cancelled_order_gains_nothing,
+        an_import_and_a_cancellation_at_once,
         every_difference_is_a_mismatch,
         an_order_placed_here_is_not_imported_over,
         subscribers_are_told_of_an_import,
@@ -155,6 +167,107 @@ async fn an_order_that_differs_is_left_alone_and_reported_once(app: App) {
         "{said}"
     );
     verified(database);
+}
+
+/// The reason and the resolution of each exception, newest first.
+async fn settled(app: &App) -> Vec<Value> {
+    let query = "{ exceptions { nodes { reason resolution } } }";
+    let found = ask(app, query, json!({})).await;
+    let nodes = found.pointer("/exceptions/nodes").and_then(Value::as_array).expect("exceptions");
+    nodes.iter().map(|one| json!([one.get("reason"), one.get("resolution")])).collect()
+}
+
+async fn an_order_that_agrees_again_needs_no_decision(app: App) {
+    let database = app.database();
+    let first = format!("{ALL}\nA,S1,,1,1,2010-12-01,,,,\nB,S1,,1,1,2010-12-01,,,,\n");
+    let other = first.replace("S1,,1,", "S1,,2,");
+    let more = format!("{first}B,S2,,3,1,2010-12-01,,,,\n");
+    assert_eq!(import_text(database, &first), [2, 2, 2, 0, 0, 0]);
+    assert_eq!(import_text(database, &other), [0, 0, 0, 0, 0, 2]);
+    assert_eq!(import_text(database, &more), [0, 1, 3, 0, 1, 0]);
+    let found = mismatches(&app).await;
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|one| one.get("status") == Some(&json!("RESOLVED"))), "{found:?}");
+    let settled = settled(&app).await;
+    assert!(settled.iter().all(|one| one.get(1) == Some(&json!("SUPERSEDED"))), "{settled:?}");
+    verified(database);
+}
+
+async fn another_difference_is_told_as_well(app: App) {
+    let database = app.database();
+    let row = |quantity: u32, buyer: &str| format!("{ALL}\nA,S1,,{quantity},1,2010-12-01,{buyer},,,\n");
+    import_text(database, &row(1, "Ann"));
+    for text in [row(2, "Ann"), row(1, "Bob"), row(1, "Bob")] {
+        assert_eq!(import_text(database, &text), [0, 0, 0, 0, 0, 1]);
+    }
+    let again = "the order was imported again and";
+    let expected = [
+        json!([format!("{again} its buyer's name is not the stored one"), null]),
+        json!([format!("{again} 1 of its stored lines are not in the file"), "SUPERSEDED"]),
+    ];
+    let mut found = settled(&app).await;
+    found.sort_by_key(|one| one.get(1) != Some(&Value::Null));
+    assert_eq!(found, expected);
+    verified(database);
+}
+
+async fn cancel_imported(app: &App, reference: &str) -> Answer {
+    let id = order(app, reference, "id").await.get("id").cloned();
+    cancel(&app.admin(), id.as_ref().and_then(Value::as_str).expect("an id"), json!({})).await
+}
+
+async fn a_cancelled_order_gains_nothing(app: App) {
+    let database = app.database();
+    let first = format!("{HEADER}\na3,S1,2,1,2010-12-01\n");
+    assert_eq!(import_text(database, &first), [1, 1, 2, 0, 0, 0]);
+    cancel_imported(&app, "a3").await.done();
+    let more = format!("{first}a3,S1,5,1,2010-12-01\n");
+    assert_eq!(import_text(database, &more), [0, 0, 0, 0, 0, 1]);
+    let found = mismatches(&app).await;
+    let reason = found.first().and_then(|one| one.get("reason"));
+    assert_eq!(reason, Some(&json!("the order was imported again and it was cancelled")));
+    let seen = order(&app, "a3", "status statistics { ordered unassigned }").await;
+    assert_eq!(seen, json!({"status": "CANCELLED", "statistics": {"ordered": 2, "unassigned": 0}}));
+    assert_eq!(import_text(database, &first), [0, 0, 0, 0, 1, 0], "the same file changes nothing");
+    verified(database);
+    app.assert_sound().await;
+}
+
+async fn an_import_and_a_cancellation_at_once(app: App) {
+    import_text(
+        app.database(),
+        &format!("{HEADER}\n{}", rows(0..20, |number| format!("A{number},S1,2,1,2010-12-01\n"))),
+    );
+    let connection = app.db().await;
+    let channel = channel::Entity::find().filter(channel::COLUMN.name.eq("web")).one(&connection).await;
+    connection.close().await.expect("an orderly end");
+    let (channel, actor) = (channel.expect("channels").expect("a channel"), Actor::system("import"));
+    for number in 0..20 {
+        let row = |quantity| Row {
+            sku: "S1".to_owned(),
+            quantity,
+            unit_price: "1".parse().ok(),
+            placed_at: "2010-12-01T00:00:00Z".parse().ok(),
+            buyer_name: None,
+            buyer_email: None,
+            assign_to: None,
+            resource: None,
+        };
+        let external_reference = format!("A{number}");
+        let orders = [Legacy { external_reference: external_reference.clone(), rows: vec![row(2), row(5)] }];
+        let command =
+            Import { channel: &channel, namespace: channel.partner_id, currency: Some("GBP"), orders: &orders };
+        let (imported, cancelled) = tokio::join!(
+            domain::once(app.store(), &actor, &command, import_orders),
+            cancel_imported(&app, &external_reference)
+        );
+        let imported = imported.expect("an import");
+        assert_eq!(imported.units + 5 * imported.mismatched.len(), 5, "one or the other");
+        cancelled.done();
+    }
+    let seen = ask(&app, "{ statistics { unassigned } }", json!({})).await;
+    assert_eq!(seen, json!({"statistics": {"unassigned": 0}}));
+    app.assert_sound().await;
 }
 
 async fn every_difference_is_a_mismatch(database: Database) {

@@ -54,6 +54,13 @@ fn breaches_of_units(sold: &Sold) -> Vec<Breach> {
             &[sold.unit(0)],
         ),
         breach(
+            "an assignment is of its unit's channel, partner and product",
+            sold.assignment(2),
+            "its channel, partner or product is not its unit's",
+            "UPDATE assignments SET product_id = (SELECT id FROM products WHERE sku = 'T') WHERE id = $1",
+            &[sold.assignment(2)],
+        ),
+        breach(
             "statistics agree with the units",
             &sold.shop.channel,
             "counter EXPIRED of a product is off by 5",
@@ -138,6 +145,14 @@ fn breaches_of_states(sold: &Sold) -> Vec<Breach> {
             &[],
         ),
         breach(
+            "the journal tells of every attempt whose end nobody knows",
+            sold.assignment(0),
+            "1 attempts are UNKNOWN and the journal tells of 0",
+            "INSERT INTO provisioning_attempts (id, assignment_id, operation, outcome, idempotency_reference, started_at) \
+             SELECT id, id, 'PROVISION', 'UNKNOWN', 'nobody knows', assigned_at FROM assignments WHERE id = $1",
+            &[sold.assignment(0)],
+        ),
+        breach(
             "a reservation's state is what the journal says last",
             held,
             "it is RELEASED and the journal says HELD",
@@ -166,6 +181,7 @@ async fn breaches_of_codes(sold: &Sold, vandal: &Vandal) -> Vec<Breach> {
     let once = vandal.find::<ActivationCodeId>(&format!("{redeemed} LIMIT 1"), &[]).await;
     let again = vandal.find::<ActivationCodeId>(&format!("{redeemed} DESC LIMIT 1"), &[]).await;
     let live = "SELECT id FROM activation_codes WHERE entitlement_id = $1";
+    let dead = vandal.find::<ActivationCodeId>(live, &[bare(sold.unit(11))]).await;
     let live = vandal.find::<ActivationCodeId>(live, &[bare(sold.unit(3))]).await;
     vec![
         breach(
@@ -188,6 +204,20 @@ async fn breaches_of_codes(sold: &Sold, vandal: &Vandal) -> Vec<Breach> {
             "has 0 assignments",
             "UPDATE assignments SET activation_code_id = NULL WHERE activation_code_id = $1",
             &[&again],
+        ),
+        breach(
+            "a redeemed code has the attempt that redeemed it",
+            &again,
+            "it is REDEEMED and 0 attempts have redeemed it",
+            "",
+            &[],
+        ),
+        breach(
+            "a code's status is what the journal says last",
+            &dead,
+            "it is REVOKED and the journal says ISSUED",
+            "UPDATE activation_codes SET status = 'REVOKED', sealed = NULL WHERE id = $1",
+            &[&dead],
         ),
         breach(
             "a code is stored under a key that the database knows",
@@ -242,6 +272,10 @@ async fn breaches_of_what_was_imported(sold: &Sold, vandal: &Vandal) -> Vec<Brea
 async fn breaches_of_the_journal(sold: &Sold, vandal: &Vandal) -> Vec<Breach> {
     let told = "SELECT id FROM events WHERE entitlement_id = $1 AND type = 'RESERVATION_RELEASED'";
     let told = vandal.find::<EventId>(told, &[bare(sold.unit(9))]).await;
+    let own = "SELECT id FROM events WHERE entitlement_id = $1 AND type = 'ENTITLEMENT_EXTENDED'";
+    let own = vandal.find::<EventId>(own, &[bare(sold.unit(11))]).await;
+    let foreign = "SELECT id FROM events WHERE entitlement_id = $1 AND type = 'RESERVATION_HELD'";
+    let foreign = vandal.find::<EventId>(foreign, &[bare(sold.unit(8))]).await;
     let mut first = Vec::new();
     for position in 1..=3 {
         let sql = format!("SELECT event_id AS id FROM journal_positions WHERE position = {position}");
@@ -255,6 +289,27 @@ async fn breaches_of_the_journal(sold: &Sold, vandal: &Vandal) -> Vec<Breach> {
             "it tells of EXPIRED after RESERVED",
             "UPDATE events SET entitlement_from = 'EXPIRED' WHERE id = $1",
             &[&told],
+        ),
+        breach(
+            "the journal tells a record's own states without a gap",
+            &told,
+            "it tells of HELD after EXPIRED",
+            "UPDATE events SET to_status = 'EXPIRED' WHERE entitlement_id = $1 AND type = 'RESERVATION_HELD'",
+            &[sold.unit(9)],
+        ),
+        breach(
+            "a unit's own event says what became of it",
+            &own,
+            "it says EXPIRED and the unit became UNASSIGNED",
+            "UPDATE events SET to_status = 'EXPIRED' WHERE id = $1",
+            &[&own],
+        ),
+        breach(
+            "an event is of its order's channel and partner, and of its unit's order and product",
+            &foreign,
+            "it is told to those of another order, channel, partner or product",
+            "UPDATE events SET partner_id = (SELECT id FROM partners WHERE name = 'house') WHERE id = $1",
+            &[&foreign],
         ),
         breach(
             "every event has its position",

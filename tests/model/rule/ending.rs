@@ -130,8 +130,15 @@ impl Model {
     fn replace_code(&mut self, unit: usize) {
         let row = self.unit_mut(unit);
         row.end_code(Code::Replaced);
-        row.settle_redemption();
+        self.settle_if_free(unit);
         self.issue(unit);
+    }
+
+    /// A code that not everybody may redeem settles no refusal.
+    fn settle_if_free(&mut self, unit: usize) {
+        if self.unit(unit).standing(self.now) == Status::Unassigned {
+            self.unit_mut(unit).settle_redemption();
+        }
     }
 
     pub(super) fn transfer(&mut self, unit: usize) -> Outcome {
@@ -192,9 +199,12 @@ impl Model {
         let end = self.now + seconds;
         let row = self.unit_mut(unit);
         row.expires = Some(end);
-        row.settle_redemption();
-        if row.status == Status::Expired {
+        let renewed = row.status == Status::Expired;
+        if renewed {
             row.status = Status::Unassigned;
+        }
+        self.settle_if_free(unit);
+        if renewed {
             self.issue(unit);
         }
     }

@@ -9,7 +9,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Accounts, Error, Goods, Import, Legacy, Row};
 use crate::{
-    entity::{kind::OrderSource, money::Amount, order, order_line, scope::among},
+    entity::{
+        kind::{OrderSource, OrderStatus},
+        money::Amount,
+        order, order_line,
+        scope::among,
+    },
     id::{OrderId, ProductId},
     store::Tx,
 };
@@ -27,7 +32,7 @@ pub(super) struct Stored {
 pub(super) enum Comparison<'a, 's> {
     /// There is none.
     New,
-    Same,
+    Same(&'s order::Model),
     /// These rows are not stored yet, and all that is stored is in the file.
     More(&'s order::Model, Vec<&'a Row>),
     /// They differ, and how.
@@ -42,7 +47,8 @@ impl Stored {
             .filter(order::COLUMN.channel_id.eq(command.channel.id))
             .filter(among(order::Column::ExternalReference, &references))
             .order_by_asc(order::Column::Id)
-            // Another import of the same orders waits here, and reads the lines that this one has added. SQLite has one writer anyhow.
+            // Another import of the same orders, or their cancellation, waits here, and reads what this one has added. SQLite has one
+            // writer anyhow.
             .lock_exclusive()
             .all(tx.connection().await?)
             .await?;
@@ -91,7 +97,10 @@ impl Stored {
         }
         let missing: i64 = left.values().sum();
         match (missing, more.is_empty()) {
-            (0, true) => Comparison::Same,
+            (0, true) => Comparison::Same(order),
+            (0, false) if order.status == OrderStatus::Cancelled => {
+                Comparison::Different(order, "it was cancelled".to_owned())
+            }
             (0, false) => Comparison::More(order, more),
             _ => Comparison::Different(order, format!("{missing} of its stored lines are not in the file")),
         }
