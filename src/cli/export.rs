@@ -70,8 +70,6 @@ async fn codes(db: &Db, order_id: OrderId, reason: String) -> Result<(), Failure
 
 /// What kept a row from being written, as it is: a reader who has seen enough is no failure.
 fn unwritten(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(cause) => cause,
-        other => io::Error::other(format!("{other:?}")),
-    }
+    let kind = error.into_kind();
+    if let csv::ErrorKind::Io(cause) = kind { cause } else { io::Error::other(format!("{kind:?}")) }
 }
