@@ -3,7 +3,7 @@
 //! Each check is one query that finds nothing in a sound database and otherwise names every row that breaks it. They repeat what the
 //! schema already forbids where they can: a proof should not rest on what it proves.
 
-use sea_orm::{DbBackend, FromQueryResult, Statement};
+use sea_orm::{DbBackend, FromQueryResult};
 use uuid::Uuid;
 
 use crate::{
@@ -45,8 +45,7 @@ impl Check {
         let postgres = db.backend() == DbBackend::Postgres;
         let (places, tallies) = if postgres { (PLACES, TALLIES) } else { ("journal_positions", "tallies") };
         let sql = self.sql.replace("{places}", places).replace("{tallies}", tallies);
-        let statement = Statement::from_string(db.backend(), sql);
-        let found = Found::find_by_statement(statement).all(db.reader()).await?;
+        let found: Vec<Found> = db.survey(&sql).await?;
         let breach = |row: Found| Breach { record: (self.name)(row.id), detail: row.detail };
         Ok(found.into_iter().map(breach).collect())
     }

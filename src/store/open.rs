@@ -150,6 +150,8 @@ fn postgres(url: &str, connections: u32, patience: Option<Duration>) -> ConnectO
         let patience = ("statement_timeout", patience.as_str());
         options.statement_cache_capacity(400).options([
             ("plan_cache_mode", "force_generic_plan"),
+            // A plan made while a table was empty would read all of it for as long as the connection lasts, or until it is analysed.
+            ("enable_seqscan", "off"),
             ("jit", "off"),
             patience,
         ])

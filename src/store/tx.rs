@@ -86,6 +86,17 @@ impl Db {
         }
     }
 
+    /// The rows of a statement that goes through whole tables, planned for what there is now. What it sees is of one moment.
+    pub async fn survey<M: FromQueryResult + Send>(&self, sql: &str) -> Result<Vec<M>, Error> {
+        if self.backend() == DbBackend::Sqlite {
+            let statement = Statement::from_string(DbBackend::Sqlite, sql);
+            return Ok(M::find_by_statement(statement).all(self.reader()).await?);
+        }
+        let tx = self.begin(&Origin::system("survey")).await?;
+        tx.plan_anew().await?;
+        tx.query(sql, vec![]).await
+    }
+
     async fn begin(&self, origin: &Origin) -> Result<Tx, Error> {
         let tx = Tx {
             begun: OnceCell::new(),
@@ -211,7 +222,8 @@ impl Tx {
     /// plan that suits a small one would take for ever over.
     pub async fn plan_anew(&self) -> Result<(), Error> {
         if self.backend() == DbBackend::Postgres {
-            self.execute("SET LOCAL plan_cache_mode = force_custom_plan", vec![]).await?;
+            let sql = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true)";
+            self.execute(sql, vec![]).await?;
         }
         Ok(())
     }
