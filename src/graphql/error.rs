@@ -65,7 +65,7 @@ impl Fault {
                  or from extensions.oldestCursor."
                     .to_owned()
             }
-            Self::Unavailable => "The database cannot be reached at the moment; try again shortly.".to_owned(),
+            Self::Unavailable => "The service cannot do this at the moment; try again shortly.".to_owned(),
             Self::Internal => "The service failed to answer this field.".to_owned(),
         }
     }
