@@ -120,6 +120,7 @@ mod tests {
             "/",
             "//evil.example",
             "/consoles",
+            "/console/../graphiql",
             "https://evil.example/console",
             "/console\\@evil",
             "/console/\r\nx: y",

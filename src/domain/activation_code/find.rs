@@ -33,10 +33,12 @@ pub async fn find(tx: &mut Tx, actor: &Actor, command: &Find) -> Result<Option<F
     match &found {
         Some(claim) if limited => guess::refuse(tx, actor, &named, claim.guesses)?,
         Some(_) => {}
-        None => tx.renew_keys().await?,
-    }
-    if found.is_none() && limited {
-        guess::count(tx, actor, &named).await?;
+        None => {
+            tx.renew_keys().await?;
+            if limited {
+                guess::count(tx, actor, &named).await?;
+            }
+        }
     }
     let found_of = |claim: Claim| Some(Found { activation_code_id: claim.code?.id, entitlement_id: claim.unit.id });
     Ok(found.and_then(found_of))
