@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     DbBackend, DbErr, EntityTrait, FromQueryResult, Iden, Iterable, JsonValue, QueryResult, Statement, Value,
 };
+use uuid::Uuid;
 
 use super::super::{
     Actor, Refusal, account,
@@ -227,20 +228,25 @@ impl Claim {
     }
 }
 
+/// What a left join has found. What is there and cannot be read is an error, and not none.
+fn joined<M: FromQueryResult>(row: &QueryResult, prefix: &str) -> Result<Option<M>, DbErr> {
+    let id: Option<Uuid> = row.try_get(prefix, "id")?;
+    id.map(|_| M::from_query_result(row, prefix)).transpose()
+}
+
 impl FromQueryResult for Claim {
     fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
-        // Null where there is none; what is there and cannot be read is no none.
-        let assignment = Option::<assignment::Model>::from_query_result(row, "s_")?;
+        let assignment: Option<assignment::Model> = joined(row, "s_")?;
         Ok(Self {
             due: assignment.as_ref().and_then(|assignment| assignment.deadline),
             unit: entitlement::Model::from_query_result(row, "u_")?,
             policy: policy::Model::from_query_result(row, "p_")?,
             resource: row.try_get("l_", "resource")?,
             input: row.try_get("l_", "input")?,
-            code: FromQueryResult::from_query_result(row, "c_")?,
-            hold: FromQueryResult::from_query_result(row, "r_")?,
+            code: joined(row, "c_")?,
+            hold: joined(row, "r_")?,
             assignment,
-            account: FromQueryResult::from_query_result(row, "a_")?,
+            account: joined(row, "a_")?,
             lease: row.try_get("x_", "lease")?,
             order: row.try_get("x_", "order")?,
             replaced: row.try_get::<i64>("x_", "replaced")? > 0,

@@ -9,6 +9,7 @@
 //! Pure functions over the text and the parsed document. Names, types, depth and complexity stay with the schema's own
 //! validation.
 
+mod parsed;
 mod rewrite;
 mod token;
 
@@ -47,7 +48,7 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<OperationType, Se
     token::scan(&request.query, limits.document_tokens)?;
     // Several clients send an empty name where they mean none.
     request.operation_name = request.operation_name.take().filter(|name| !name.is_empty());
-    let mut document = parser::parse_query(&request.query).map_err(|error| unreadable(&error))?;
+    let mut document = parsed::parsed(&request.query).map_err(|error| unreadable(&error))?;
     check(&document, limits)?;
     if request.query.contains("__typename") && request.query.contains('@') {
         rewrite::show_directives(&mut document);
