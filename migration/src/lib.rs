@@ -12,6 +12,7 @@ mod m20261122_000002_create_journal;
 mod m20261125_000003_drop_keys_to_hot_rows;
 mod m20261125_000004_number_code_guesses;
 mod m20261125_000005_name_who_acted;
+mod m20261125_000006_index_states;
 
 /// The table that says which migrations a database has; a database without it is not ours.
 pub const MIGRATIONS: &str = "claimcheck_migrations";
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000003_drop_keys_to_hot_rows::Migration),
             Box::new(m20261125_000004_number_code_guesses::Migration),
             Box::new(m20261125_000005_name_who_acted::Migration),
+            Box::new(m20261125_000006_index_states::Migration),
         ]
     }
 }

@@ -6,7 +6,7 @@ use sea_orm::{QuerySelect, QueryTrait, entity::prelude::*, sea_query::SelectStat
 use super::{
     entitlement,
     kind::ReservationStatus,
-    scope::{Arms, Scope, Scoped, through},
+    scope::{Arms, Scope, Scoped, in_state, through},
 };
 use crate::id::{AccountId, EntitlementId, PartnerId, ReservationId};
 
@@ -39,7 +39,9 @@ impl Model {
 
 /// The units that are held for an account.
 pub fn held_for(account: AccountId) -> SelectStatement {
-    let held = Entity::find().filter(COLUMN.account_id.eq(account)).filter(COLUMN.status.eq(ReservationStatus::Held));
+    let held = Entity::find()
+        .filter(COLUMN.account_id.eq(account))
+        .filter(in_state((Entity, Column::Status), &[ReservationStatus::Held]));
     held.select_only().column(Column::EntitlementId).into_query()
 }
 

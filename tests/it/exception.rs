@@ -118,7 +118,6 @@ async fn a_rejected_redemption_is_resolved_as_its_unit_allows(app: App) {
             Held,
             vec![
                 ("REISSUED", gone.clone()),
-                ("EXTENDED", json!(["RESERVED", null])),
                 ("RELEASED", json!(["UNASSIGNED", null])),
                 ("DISMISSED", json!(["RESERVED", null])),
             ],

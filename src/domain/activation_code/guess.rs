@@ -53,20 +53,15 @@ fn limits(tx: &Tx, actor: &Actor, named: &Named) -> [i64; 2] {
 /// The unit of a presented code. None: there is no such code, which counts as a guess. Whoever has guessed too often lately is refused
 /// whether there is one or not.
 pub async fn presented(tx: &Tx, actor: &Actor, code: &Code, named: &Named) -> Result<Option<Claim>, Error> {
-    let Some(claim) = find(tx, actor, code, named).await? else {
+    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
+    let by = Guesser { digest: guesser(tx, actor, named)?, principal: principal(actor), since: since(tx) };
+    let Some(claim) = Claim::load(tx, actor, By::Hashes(hashes, by), named).await? else {
         tx.renew_keys().await?;
         count(tx, actor, named).await?;
         return Ok(None);
     };
     refuse(tx, actor, named, claim.guesses)?;
     Ok(Some(claim))
-}
-
-/// The unit of a code, with the guesses of whoever asks; nothing is limited or counted.
-pub async fn find(tx: &Tx, actor: &Actor, code: &Code, named: &Named) -> Result<Option<Claim>, Error> {
-    let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
-    let by = Guesser { digest: guesser(tx, actor, named)?, principal: principal(actor), since: since(tx) };
-    Claim::load(tx, actor, By::Hashes(hashes, by), named).await
 }
 
 fn since(tx: &Tx) -> DateTime<Utc> {
@@ -83,7 +78,7 @@ pub async fn limit(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
 }
 
 /// Refuses whoever has guessed as often as that.
-pub fn refuse(tx: &Tx, actor: &Actor, named: &Named, [own, all]: [i64; 2]) -> Result<(), Error> {
+fn refuse(tx: &Tx, actor: &Actor, named: &Named, [own, all]: [i64; 2]) -> Result<(), Error> {
     let [most_own, most] = limits(tx, actor, named);
     if own >= most_own || all >= most {
         let mut refusal = Refusal::new(RefusalCode::RateLimited, "too many unknown codes were tried: try again later");

@@ -106,6 +106,9 @@ fn decide(
         if resolution == Resolution::Extended && claim.standing(now) == EntitlementStatus::Suspended {
             return refuse("it is suspended, and a later end would not change that: resume it".to_owned());
         }
+        if resolution == Resolution::Extended && claim.standing(now) == EntitlementStatus::Reserved {
+            return refuse("it is held, and a later end would not change that: release the reservation".to_owned());
+        }
         return act(claim, resolution, actor, now);
     }
     let Some(assignment) = concerned else { return refuse("the assignment is not in force any more".to_owned()) };

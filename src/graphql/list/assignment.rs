@@ -13,7 +13,7 @@ use crate::{
         account,
         assignment::{Column, Entity, Model},
         kind, provisioning_attempt,
-        scope::{Scope, those},
+        scope::{Scope, in_state, those},
     },
     graphql::{
         argument,
@@ -80,7 +80,7 @@ impl Criteria {
             .add_option(self.product.map(|product| Column::ProductId.eq(product)))
             .add_option(self.account.map(|account| Column::AccountId.eq(account)))
             .add_option(self.account.and_then(|account| known(scope, account, namespace)))
-            .add_option(self.statuses.as_ref().map(|statuses| Column::Status.is_in(statuses.clone())))
+            .add_option(self.statuses.as_ref().map(|statuses| in_state((Entity, Column::Status), statuses)))
             .add_option(self.overdue.map(|(overdue, now)| late(overdue, now)))
     }
 }
@@ -88,15 +88,16 @@ impl Criteria {
 /// What the sweep reports as overdue: a suspended unit's waits on purpose, and of one that has ended only a running attempt is waited for.
 fn late(overdue: bool, now: chrono::DateTime<Utc>) -> Condition {
     use kind::EntitlementStatus::{Active, Assigned, Expired, Revoked};
-    let on_their_way = Column::Status.is_in(ON_THEIR_WAY);
+    let on_their_way = in_state((Entity, Column::Status), &ON_THEIR_WAY);
     let of_unit_in = |states: [kind::EntitlementStatus; 2]| {
         let mut unit = Query::select();
         unit.expr(Expr::val(1)).from("entitlements");
         unit.and_where(Expr::col(("entitlements", "id")).equals((Entity, Column::EntitlementId)));
-        unit.and_where(Expr::col(("entitlements", "status")).is_in(states));
+        unit.and_where(in_state(("entitlements", "status"), &states));
         Expr::exists(unit)
     };
-    let ended = of_unit_in([Revoked, Expired]).and(Column::Status.eq(kind::AssignmentStatus::Provisioning));
+    let ended =
+        of_unit_in([Revoked, Expired]).and(in_state((Entity, Column::Status), &[kind::AssignmentStatus::Provisioning]));
     let awaited = of_unit_in([Assigned, Active]).or(ended);
     if overdue {
         Condition::all().add(on_their_way).add(Column::Deadline.lte(now)).add(awaited)

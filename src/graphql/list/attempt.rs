@@ -12,7 +12,7 @@ use crate::{
     entity::{
         activation_code, kind,
         redemption_attempt::{Column, Entity, Model},
-        scope::{Scope, those},
+        scope::{Scope, in_state, those},
     },
     graphql::{
         argument,
@@ -76,8 +76,8 @@ impl Criteria {
             .add_option(self.channel.map(|channel| Column::ChannelId.eq(channel)))
             .add_option(self.channel.and_then(|_| sold()))
             .add_option(self.unit.map(|unit| Column::EntitlementId.eq(unit)))
-            .add_option(self.outcome.map(|outcome| Column::Outcome.eq(outcome)))
-            .add_option(self.reasons.as_ref().map(|reasons| Column::Reason.is_in(reasons.clone())))
+            .add_option(self.outcome.map(|outcome| in_state((Entity, Column::Outcome), &[outcome])))
+            .add_option(self.reasons.as_ref().map(|reasons| in_state((Entity, Column::Reason), reasons)))
             .add_option(self.from.map(|from| Column::OccurredAt.gte(from)))
             .add_option(self.to.map(|to| Column::OccurredAt.lt(to)))
     }

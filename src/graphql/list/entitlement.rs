@@ -1,7 +1,7 @@
 //! Lists of entitlements.
 //!
-//! The indexes of an order, a channel and a product lead through the state to the id, so that "the unassigned ones of this channel" is one
-//! walk; without a state, each state is a leg.
+//! The indexes of an order, a channel and a product, and that of all, lead through the state to the id, so that "the unassigned ones of
+//! this channel" is one walk; within a record, each state is a leg where none is asked for.
 
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
@@ -15,7 +15,7 @@ use crate::{
     entity::{
         entitlement::{Column, Entity, Model},
         kind,
-        scope::Scope,
+        scope::{Scope, in_state},
     },
     graphql::{
         argument, enums::EntitlementStatus, error::Fault, scalars::DateTime, session::Session, types::Entitlement,
@@ -95,12 +95,12 @@ impl Criteria {
     }
 
     fn in_status(&self) -> Option<SimpleExpr> {
-        self.statuses.as_ref().map(|statuses| Column::Status.is_in(statuses.clone()))
+        self.statuses.as_ref().map(|statuses| in_state((Entity, Column::Status), statuses))
     }
 
     /// A leg for each state asked for.
     fn by_status(&self, filter: &Condition) -> Vec<Condition> {
-        let one = |status: &kind::EntitlementStatus| filter.clone().add(Column::Status.eq(*status));
+        let one = |status: &kind::EntitlementStatus| filter.clone().add(in_state((Entity, Column::Status), &[*status]));
         match &self.statuses {
             Some(statuses) => statuses.iter().map(one).collect(),
             None => kind::EntitlementStatus::iter().map(|status| one(&status)).collect(),
@@ -131,7 +131,7 @@ impl Listing for Entitlements {
             asked.by_status(&filter.add_option(of_those()).add(own))
         } else if let Some(partners) = &asked.partners {
             of_partners(&seller(), partners, &filter.add_option(asked.in_status()).add(own))
-        } else if asked.product.is_some() && *scope == Scope::All {
+        } else if (asked.product.is_some() || asked.statuses.is_some()) && *scope == Scope::All {
             asked.by_status(&filter)
         } else {
             scoped::<Entity>(scope, &filter.add_option(asked.in_status()))

@@ -12,7 +12,7 @@ use crate::{
     entity::{
         fulfillment_exception::{Column, Entity, Model},
         kind,
-        scope::Scope,
+        scope::{Scope, in_state},
     },
     graphql::{
         argument,
@@ -80,8 +80,8 @@ impl Listing for Exceptions {
             .add_option(asked.order.map(|order| Column::OrderId.eq(order)))
             .add_option(asked.unit.map(|unit| Column::EntitlementId.eq(unit)))
             .add_option(asked.opened_before.map(|moment| Column::OpenedAt.lt(moment)))
-            .add_option(asked.kinds.as_ref().map(|kinds| Column::Kind.is_in(kinds.clone())))
-            .add_option(asked.status.map(|status| Column::Status.eq(status)));
+            .add_option(asked.kinds.as_ref().map(|kinds| in_state((Entity, Column::Kind), kinds)))
+            .add_option(asked.status.map(|status| in_state((Entity, Column::Status), &[status])));
         Rows::of::<Entity>(if asked.order.is_some() || asked.unit.is_some() || asked.channel.is_some() {
             vec![filter.add(visible::<Entity>(scope))]
         } else {

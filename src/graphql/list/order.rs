@@ -12,7 +12,7 @@ use crate::{
     entity::{
         kind,
         order::{Column, Entity, Model},
-        scope::{Scope, those},
+        scope::{Scope, in_state, those},
     },
     graphql::{
         argument,
@@ -85,7 +85,7 @@ impl Criteria {
         Condition::all()
             .add_option(self.channel.map(|channel| Column::ChannelId.eq(channel)))
             .add_option(self.product.map(has_line_of))
-            .add_option(self.statuses.as_ref().map(|statuses| Column::Status.is_in(statuses.clone())))
+            .add_option(self.statuses.as_ref().map(|statuses| in_state((Entity, Column::Status), statuses)))
             .add_option(self.fulfillment.as_ref().map(|those| fulfilled(those)))
             .add_option(self.email.as_ref().map(|email| email.is_in(Column::BuyerEmail)))
             .add_option(self.from.map(|from| Column::PlacedAt.gte(from)))

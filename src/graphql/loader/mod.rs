@@ -12,7 +12,7 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 use async_graphql::dataloader::Loader;
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, Iterable, JoinType, PrimaryKeyToColumn, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Statement,
+    QuerySelect, QueryTrait, Statement, sea_query::ExprTrait,
 };
 
 pub use self::{
@@ -27,7 +27,7 @@ use crate::{
         fulfillment_rule,
         kind::{AssignmentStatus, ReservationStatus},
         order, order_line, partner, policy, product, provisioning_attempt, redemption_attempt, reservation,
-        scope::{Scope, Scoped, among},
+        scope::{Scope, Scoped, among, in_state},
     },
     id::{
         AccountId, ActivationCodeId, ApiKeyId, AssignmentId, ChannelId, EntitlementId, EventId, ExceptionId, OrderId,
@@ -210,7 +210,7 @@ impl Loader<HoldOf> for Reader {
         let units: Vec<EntitlementId> = keys.iter().map(|key| key.0).collect();
         let held = reservation::Entity::visible(&self.scope)
             .filter(among(reservation::Column::EntitlementId.as_column_ref(), &units))
-            .filter(reservation::Column::Status.eq(ReservationStatus::Held))
+            .filter(in_state((reservation::Entity, reservation::Column::Status), &[ReservationStatus::Held]))
             .all(self.db.reader())
             .await?;
         Ok(held.into_iter().map(|row| (HoldOf(row.entitlement_id), Arc::new(row))).collect())
@@ -230,7 +230,7 @@ impl Loader<InForceOf> for Reader {
         let over = [AssignmentStatus::Ended, AssignmentStatus::Cancelled];
         let in_force = assignment::Entity::visible(&self.scope)
             .filter(among(assignment::Column::EntitlementId.as_column_ref(), &units))
-            .filter(assignment::Column::Status.is_not_in(over))
+            .filter(in_state((assignment::Entity, assignment::Column::Status), &over).not())
             .all(self.db.reader())
             .await?;
         Ok(in_force.into_iter().map(|row| (InForceOf(row.entitlement_id), Arc::new(row))).collect())

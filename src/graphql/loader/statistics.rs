@@ -18,7 +18,7 @@ use crate::{
         entitlement,
         kind::EntitlementStatus,
         order,
-        scope::{Scope, Scoped, among},
+        scope::{Scope, Scoped, among, in_state},
     },
     graphql::{error::Fault, list::Sql},
     id::{ChannelId, OrderId, PartnerId, ProductId, RecordId},
@@ -230,6 +230,6 @@ pub fn has_unit_in(states: &[EntitlementStatus]) -> SimpleExpr {
         .select_only()
         .expr(Expr::val(1))
         .filter(Expr::col(("entitlements", "order_id")).equals(("orders", "id")))
-        .filter(entitlement::Column::Status.is_in(states.to_vec()));
+        .filter(in_state((entitlement::Entity, entitlement::Column::Status), states));
     Expr::exists(unit.into_query())
 }
