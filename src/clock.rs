@@ -38,6 +38,13 @@ impl Clock {
         }
     }
 
+    /// Sets a fixed clock, to whatever moment. The system's clock goes its own way.
+    pub fn set(&self, moment: DateTime<Utc>) {
+        if let Source::Fixed(micros) = &self.0 {
+            micros.store(moment.timestamp_micros(), Ordering::SeqCst);
+        }
+    }
+
     /// Moves a fixed clock forward. The system's clock goes its own way.
     pub fn advance(&self, by: Duration) {
         if let Source::Fixed(micros) = &self.0 {

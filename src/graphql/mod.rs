@@ -24,6 +24,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_graphql::{Request, Response, SDLExportOptions, Schema as Executable, SchemaBuilder};
 use futures_util::{StreamExt, stream::BoxStream};
+use tokio::runtime::Handle;
 
 use self::{
     answer::Answer,
@@ -76,9 +77,12 @@ struct Inner {
     feed: Feed,
     limits: Limits,
     groups: Groups,
+    /// Where requests are answered.
+    lane: Handle,
 }
 
 impl Graph {
+    /// What is delivered is made on the runtime that this is called on.
     pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits) -> Self {
         let schema = build()
             .data(directory)
@@ -88,7 +92,7 @@ impl Graph {
             .limit_recursive_depth(limits.recursion)
             .limit_directives(limits.directives)
             .finish();
-        Self(Arc::new(Inner { schema, db, feed, limits, groups: Groups::default() }))
+        Self(Arc::new(Inner { schema, db, feed, limits, groups: Groups::default(), lane: Handle::current() }))
     }
 
     /// Runs a query or a mutation of `actor`.
@@ -116,6 +120,10 @@ impl Graph {
 
     fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    fn lane(&self) -> &Handle {
+        &self.0.lane
     }
 
     fn groups(&self) -> &Groups {

@@ -60,12 +60,13 @@ const FOREIGN: [(&str, &[&str]); 2] =
     [("async_graphql", &["graphql", "http", "feed", "service", "cli"]), ("axum", &["http", "console", "service"])];
 
 /// Who may start tasks, and why.
-const SPAWNERS: [(&str, &str); 6] = [
+const SPAWNERS: [(&str, &str); 7] = [
     ("http/listen.rs", "a connection, in a tracker that ends with the listener"),
     ("service.rs", "the composition root, which also ends what it starts"),
     ("http/socket", "a socket's operations, in the tracker that shutdown waits for"),
     ("http/stream.rs", "a stream of answers, in the same tracker"),
     ("http/lane.rs", "a request that came by a socket, on the lane for requests; it ends with whoever waits for it"),
+    ("graphql/delivery/group.rs", "the driver of a group, which ends with it, and the answers that many may wait for"),
     ("store/tx.rs", "the wait for the beginning of a transaction, which must not be given up half-way"),
 ];
 

@@ -123,7 +123,7 @@ fn empty() -> Response {
     Response::from_errors(vec![refusal(GRAPHQL_VALIDATION_FAILED, "A directive leaves out the subscription's field.")])
 }
 
-fn panicked() -> Response {
+pub fn panicked() -> Response {
     tracing::error!("a subscription panicked");
     Response::from_errors(vec![refusal(INTERNAL, "The service failed to run this operation.")])
 }

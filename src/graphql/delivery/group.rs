@@ -1,23 +1,27 @@
 //! A group: all who ask the same, and what is executed once for all of them.
 //!
-//! An answer is made by whoever needs it first, while the others wait for it, and is remembered for as long as they may be a little behind
-//! one another. Whoever is far behind makes its own, and so do those who are there at the same time. If a listener goes away while it makes
-//! an answer, the next one makes it again.
+//! A group has a driver, which waits for what the question wants, has the answer made, and only then wakes those who wait: each of them then
+//! finds an answer to write. An answer is remembered for as long as they may be a little behind one another. Whoever is far behind has its
+//! own made, together with those who are there at the same time. Answers are made by tasks of their own on the lane of requests: on that of
+//! delivery each wait for the database would queue behind everybody's frames, and a listener whose client takes nothing would keep others
+//! waiting for what it began.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
 use async_graphql::{Request, Response, Variables, parser::types::ExecutableDocument};
 use moka::future::Cache;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    execution::{Execution, Item, Kind, Plan},
+    execution::{Execution, Item, Kind, Plan, panicked},
     likeness::Likeness,
 };
 use crate::{
-    feed::{Cursor, Question},
+    feed::{Cursor, Listener, Question},
     graphql::{Graph, answer::Answer},
 };
 
@@ -42,6 +46,13 @@ pub struct Frame {
     pub is_last: bool,
 }
 
+impl Frame {
+    fn new(graph: &Graph, place: Cursor, response: Response, is_last: bool) -> Arc<Self> {
+        let json = Answer::of(response, graph.limits().errors).json();
+        Arc::new(Self { place, cursor: graph.feed().seal(place), json: json.into(), is_last })
+    }
+}
+
 /// The answers that a node remembers, by group and place.
 pub type Frames = Cache<(u64, i64), Arc<Frame>>;
 
@@ -59,12 +70,58 @@ pub struct Group {
     plan: Plan,
     question: Arc<Question>,
     idle: Mutex<Vec<Execution>>,
+    /// Moves when the driver has had an answer made.
+    made: watch::Sender<()>,
+    driver: OnceLock<AbortOnDropHandle<()>>,
 }
 
 impl Group {
-    pub fn new(number: u64, likeness: Arc<Likeness>, request: Template, plan: Plan, graph: &Graph) -> Self {
+    pub fn new(number: u64, likeness: Arc<Likeness>, request: Template, plan: Plan, graph: &Graph) -> Arc<Self> {
         let question = graph.feed().ask(plan.filter.clone());
-        Self { number, likeness, request, plan, question, idle: Mutex::default() }
+        let (idle, made, driver) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
+        let group = Arc::new(Self { number, likeness, request, plan, question, idle, made, driver });
+        let listener = graph.feed().listen(group.question(), graph.feed().head());
+        let drive = Self::drive(Arc::downgrade(&group), graph.clone(), listener);
+        let _ = group.driver.set(AbortOnDropHandle::new(graph.lane().spawn(drive)));
+        group
+    }
+
+    /// Has answers made as soon as there is something to answer about, for as long as there is the group.
+    async fn drive(group: Weak<Self>, graph: Graph, mut listener: Listener) {
+        loop {
+            listener.wait().await;
+            let Some(group) = group.upgrade() else { return };
+            group.next(&graph, &mut listener).await;
+            group.made.send_replace(());
+        }
+    }
+
+    /// Waits until there is something for `listener`. Safe to drop half-way.
+    pub async fn turn(&self, listener: &Listener) {
+        let mut made = self.made.subscribe();
+        while listener.is_idle() {
+            // An error would mean that the group is gone, of which whoever calls this holds a part.
+            let _ = made.changed().await;
+        }
+    }
+
+    /// The next answer for `listener`, as soon as there is something to answer about. Safe to drop half-way.
+    pub async fn next(self: &Arc<Self>, graph: &Graph, listener: &mut Listener) -> Arc<Frame> {
+        match self.kind() {
+            Kind::Events => {
+                let entry = listener.next().await;
+                let place = listener.place().at(entry.position, entry.event.id);
+                let frame = self.frame(graph, place, || Item::Event(entry)).await;
+                listener.pass();
+                frame
+            }
+            Kind::State => {
+                let place = listener.changed().await;
+                let frame = self.frame(graph, place, || Item::State).await;
+                listener.pass_to(place);
+                frame
+            }
+        }
     }
 
     pub fn kind(&self) -> Kind {
@@ -76,25 +133,34 @@ impl Group {
     }
 
     /// The answer about what lies before `place`, made now or a moment ago.
-    pub async fn frame(&self, graph: &Graph, place: Cursor, item: impl FnOnce() -> Item) -> Arc<Frame> {
+    async fn frame(self: &Arc<Self>, graph: &Graph, place: Cursor, item: impl FnOnce() -> Item) -> Arc<Frame> {
         let key = (self.number, place.position());
-        let frames = graph.frames();
-        match frames.get(&key).await {
-            Some(frame) => frame,
-            // In a box: whoever waits for the next event should not carry the room to make an answer.
-            None => Box::pin(frames.get_with(key, self.make(graph, place, item()))).await,
+        if let Some(frame) = graph.frames().get(&key).await {
+            return frame;
         }
+        let (group, own, item) = (Arc::clone(self), graph.clone(), item());
+        // To its end, whoever goes away: others may wait for it.
+        let made = graph.lane().spawn(async move {
+            let frames = own.frames().clone();
+            frames.get_with(key, group.answer(&own, place, item)).await
+        });
+        made.await.unwrap_or_else(|_panic| Frame::new(graph, place, panicked(), true))
     }
 
-    /// The answer about what lies before `place`, made now.
-    pub async fn make(&self, graph: &Graph, place: Cursor, item: Item) -> Arc<Frame> {
+    /// The answer about what lies before `place`, made now and for whoever asks alone.
+    pub async fn make(self: &Arc<Self>, graph: &Graph, place: Cursor, item: Item) -> Arc<Frame> {
+        let (group, own) = (Arc::clone(self), graph.clone());
+        let made = graph.lane().spawn(async move { group.answer(&own, place, item).await });
+        AbortOnDropHandle::new(made).await.unwrap_or_else(|_panic| Frame::new(graph, place, panicked(), true))
+    }
+
+    async fn answer(&self, graph: &Graph, place: Cursor, item: Item) -> Arc<Frame> {
         let mut execution = self.execution(graph).await;
         let (response, is_last) = execution.answer(item).await;
         if !is_last {
             self.keep(execution);
         }
-        let json = Answer::of(response, graph.limits().errors).json();
-        Arc::new(Frame { place, cursor: graph.feed().seal(place), json: json.into(), is_last })
+        Frame::new(graph, place, response, is_last)
     }
 
     /// Takes an execution back for the next answer.

@@ -62,7 +62,7 @@ impl Groups {
     }
 
     /// The group of `likeness`: the one there is, or the one that `make` makes.
-    fn join(&self, likeness: Likeness, make: impl FnOnce(u64, Arc<Likeness>) -> Group) -> Arc<Group> {
+    fn join(&self, likeness: Likeness, make: impl FnOnce(u64, Arc<Likeness>) -> Arc<Group>) -> Arc<Group> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = known.get(&likeness).and_then(Weak::upgrade) {
             return group;
@@ -72,7 +72,7 @@ impl Groups {
             known.retain(|_, group| group.strong_count() > 0);
         }
         let likeness = Arc::new(likeness);
-        let group = Arc::new(make(self.count.fetch_add(1, Ordering::Relaxed), Arc::clone(&likeness)));
+        let group = make(self.count.fetch_add(1, Ordering::Relaxed), Arc::clone(&likeness));
         known.insert(likeness, Arc::downgrade(&group));
         group
     }
@@ -142,27 +142,14 @@ impl Delivery {
         if self.ended {
             return None;
         }
-        let frame = match self.group.kind() {
-            Kind::Events => {
-                let entry = self.listener.next().await;
-                let place = self.listener.place().at(entry.position, entry.event.id);
-                let frame = self.group.frame(&self.graph, place, || Item::Event(entry)).await;
-                self.listener.pass();
-                frame
-            }
+        let frame = if self.first {
             // Made for this listener alone: what it has itself just done, it is shown.
-            Kind::State if self.first => {
-                let place = self.listener.place();
-                let frame = Box::pin(self.group.make(&self.graph, place, Item::State)).await;
-                self.first = false;
-                frame
-            }
-            Kind::State => {
-                let place = self.listener.changed().await;
-                let frame = self.group.frame(&self.graph, place, || Item::State).await;
-                self.listener.pass_to(place);
-                frame
-            }
+            let frame = self.group.make(&self.graph, self.listener.place(), Item::State).await;
+            self.first = false;
+            frame
+        } else {
+            self.group.turn(&self.listener).await;
+            self.group.next(&self.graph, &mut self.listener).await
         };
         self.ended = frame.is_last;
         Some(frame)

@@ -1,5 +1,6 @@
 //! Many who ask the same: one execution serves them, and each gets everything once and in order, whenever it joins.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{EVENTS, next, now, place_and_read, shop, text};
@@ -12,6 +13,7 @@ pub fn tests() -> Vec<Test> {
         a_cursor_in_the_text_and_one_in_a_variable_lead_to_the_same_place,
         those_of_other_rights_do_not_share,
         a_burst_comes_to_all_as_the_newest_state,
+        a_crowd_that_comes_back_at_once_reads_the_journal_once,
     ]
 }
 
@@ -126,4 +128,49 @@ async fn a_burst_comes_to_all_as_the_newest_state(app: App) {
             before = active;
         }
     }
+}
+
+async fn a_crowd_that_comes_back_at_once_reads_the_journal_once(app: App) {
+    let shop = shop(&app).await;
+    let placed = place_and_read(&shop, "o-1", json!([{"sku": "A", "quantity": 20}])).await;
+    let filter = json!({"types": ["CODE_REDEEMED"]});
+    let start = json!({"after": now(&shop.key).await, "filter": filter});
+    let secret = shop.key.secret().expect("a secret");
+    let (before, away) = placed.codes.split_at(5);
+
+    let node = app.second_node().await;
+    let mut listeners = crowd(&node.client(secret), EVENTS, &start).await;
+    for code in before {
+        shop.redeem(code, "ann").await.data();
+    }
+    // Each has had some, and all lose the node at once.
+    let mut cursors = Vec::new();
+    for (place, listener) in listeners.iter_mut().enumerate() {
+        let mut cursor = String::new();
+        for _ in 0..=place % before.len() {
+            text(&next(listener, "events").await, "/cursor").clone_into(&mut cursor);
+        }
+        cursors.push((place % before.len(), cursor));
+    }
+    node.stop();
+    for code in away {
+        shop.redeem(code, "ann").await.data();
+    }
+
+    let node = app.second_node().await;
+    node.statements();
+    let client = node.client(secret);
+    let back = cursors.iter().map(|(_, cursor)| json!({"after": cursor, "filter": filter}));
+    let mut listeners = join_all(back.map(|variables| client.subscribe(EVENTS, variables))).await;
+    let whole = shop.key.query("{ redemptionAttempts(first: 20) { nodes { entitlement { id } } } }", json!({})).await;
+    let whole: Vec<_> =
+        whole.list("/redemptionAttempts/nodes").iter().map(|node| text(node, "/entitlement/id")).collect();
+    for (listener, (had, _)) in listeners.iter_mut().zip(&cursors) {
+        for expected in whole.iter().skip(had + 1) {
+            assert_eq!(text(&next(listener, "events").await, "/entitlement/id"), *expected);
+        }
+    }
+    // Each event is answered once, whoever resumes from where: at most three statements each, and the loops' own.
+    let statements = node.statements();
+    assert!(statements < 150, "{statements} statements for twenty events and {CROWD} who come back");
 }

@@ -40,7 +40,11 @@ impl Model {
         match (exception.kind, resolution) {
             (_, Resolution::Dismissed) => Ok(()),
             (Kind::RedemptionRejected, Resolution::Released) => allowed(standing == Status::Reserved),
-            (Kind::RedemptionRejected, Resolution::Extended) if matches!(standing, Status::Suspended | Status::Reserved) => INVALID,
+            (Kind::RedemptionRejected, Resolution::Extended)
+                if matches!(standing, Status::Suspended | Status::Reserved) =>
+            {
+                INVALID
+            }
             (Kind::RedemptionRejected, Resolution::Extended) => self.extendable(unit),
             (Kind::RedemptionRejected, _) => allowed(!row.replaced),
             _ if about.is_none() => INVALID,
