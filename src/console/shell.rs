@@ -1,7 +1,5 @@
 //! What all pages have in common: the frame around them, their headers, and how they are kept current.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -96,29 +94,4 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
         (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     (status, headers, Html(text)).into_response()
-}
-
-/// The address of `path` with the parameters that say something.
-pub fn address(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut text = path.to_owned();
-    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-        let joint = if text.len() == path.len() { '?' } else { '&' };
-        let _ = write!(text, "{joint}{name}=");
-        for byte in value.bytes() {
-            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            let _ = if plain { write!(text, "{}", char::from(byte)) } else { write!(text, "%{byte:02X}") };
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_carries_what_says_something() {
-        assert_eq!(address("/a", &[]), "/a");
-        assert_eq!(address("/a", &[("b", ""), ("c", "x y&ü"), ("d", "1")]), "/a?c=x%20y%26%C3%BC&d=1");
-    }
 }
