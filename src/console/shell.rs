@@ -24,6 +24,8 @@ pub struct Shell {
     pub who: String,
     /// The part of the console that the page belongs to.
     pub section: &'static str,
+    /// What was looked for, to be corrected where it led to no one page.
+    pub sought: Option<String>,
     /// What to say at the top, as after something was done.
     pub notice: Option<String>,
     /// What went wrong, likewise.
@@ -46,12 +48,17 @@ impl Shell {
         let who = name.map_or_else(|| role.clone(), |name| format!("{name} · {role}"));
         let mut once = [0; 16];
         let once = getrandom::fill(&mut once).map(|()| URL_SAFE_NO_PAD.encode(once)).unwrap_or_default();
-        Self { token: visit.token.clone(), once, who, section, notice: None, alarm: None, live: None }
+        Self { token: visit.token.clone(), once, who, section, sought: None, notice: None, alarm: None, live: None }
     }
 
     /// The same kept current by a subscription.
     pub fn following(self, query: &'static str, variables: &Value) -> Self {
         Self { live: Some(Live { query, variables: variables.to_string() }), ..self }
+    }
+
+    /// The same after something was looked for.
+    pub fn seeking(self, what: &str) -> Self {
+        Self { sought: Some(what.to_owned()), ..self }
     }
 
     /// The same after something was done.
