@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
-use reqwest::{StatusCode, header::LOCATION, redirect::Policy};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -11,7 +11,7 @@ use crate::harness::{
     browser::Browser,
     desk::with,
     in_a_browser,
-    provider::{AUDIENCE, CLIENT, PUBLIC_URL, Provider, Signer},
+    provider::{AUDIENCE, CLIENT, Provider, Signer},
     visitor::{Page, Visitor},
 };
 
@@ -68,10 +68,7 @@ impl Door {
         let form = visitor.open(address).await.form("/console/sign-in/provider");
         let away = visitor.send(&form).await;
         assert_eq!(away.status, StatusCode::OK, "{}", away.text());
-        let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
-        let sent = http.get(opened(&away)).send().await.expect("an answer");
-        let back = sent.headers().get(LOCATION).expect("the way back").to_str().expect("text");
-        back.strip_prefix(PUBLIC_URL).expect("our address").to_owned()
+        self.provider.visit(&opened(&away)).await
     }
 
     async fn sign_in(&self, visitor: &mut Visitor) -> Page {

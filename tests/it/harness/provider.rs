@@ -27,6 +27,7 @@ use base64::{
 };
 use claimcheck::config::{ClientSecret, SignIn, Tokens};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use reqwest::{header::LOCATION, redirect::Policy};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -34,7 +35,7 @@ pub const ISSUER: &str = "https://login.example.com";
 pub const AUDIENCE: &str = "claimcheck";
 /// What the provider calls the console, and by what it knows it.
 pub const CLIENT: &str = "the console";
-const SECRET: &str = "hush: hush";
+pub const SECRET: &str = "hush: hush";
 /// What browsers call the service, as far as the provider knows.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:1";
 
@@ -124,6 +125,14 @@ impl Provider {
         *self.shared.person.lock().expect("no panic holds it") = None;
     }
 
+    /// Comes to sign in at an address of this provider; the path that somebody is sent back to.
+    pub async fn visit(&self, address: &str) -> String {
+        let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
+        let sent = http.get(address).send().await.expect("an answer");
+        let back = sent.headers().get(LOCATION).expect("the way back").to_str().expect("text");
+        back.strip_prefix(PUBLIC_URL).expect("the service's address").to_owned()
+    }
+
     /// Sends browsers back to this address.
     pub fn send_back_to(&self, address: SocketAddr) {
         *self.shared.behind.lock().expect("no panic holds it") = Some(address);
@@ -180,7 +189,7 @@ async fn authorize(
     let state = asked.get("state").ok_or(StatusCode::BAD_REQUEST)?.clone();
     let mut codes = shared.codes.lock().expect("no panic holds it");
     let answer = if shared.person.lock().expect("no panic holds it").is_some() {
-        let code = format!("code-{}", shared.asked.fetch_add(1, Ordering::SeqCst));
+        let code = format!("code-{}-{state}", shared.asked.fetch_add(1, Ordering::SeqCst));
         codes.insert(code.clone(), asked);
         format!("code={code}")
     } else {
