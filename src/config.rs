@@ -7,6 +7,7 @@
 mod document;
 mod limit;
 mod origin;
+mod sign_in;
 mod token;
 
 use std::{
@@ -20,7 +21,13 @@ use std::{
 use chrono::TimeDelta;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
-pub use self::{document::Documents, limit::Limits, origin::Networks, token::Tokens};
+pub use self::{
+    document::Documents,
+    limit::Limits,
+    origin::Networks,
+    sign_in::{ClientSecret, SignIn},
+    token::{Tokens, is_safe},
+};
 
 use crate::{clock::Clock, id::Ids};
 
@@ -67,6 +74,11 @@ pub enum ConfigError {
         "CLAIMCHECK_JWT_ISSUER, CLAIMCHECK_JWT_AUDIENCE and CLAIMCHECK_JWT_JWKS_URL must be set together, or none of them"
     )]
     HalfTokens,
+    #[error(
+        "CLAIMCHECK_OIDC_CLIENT_ID and CLAIMCHECK_PUBLIC_URL must be set together and need CLAIMCHECK_JWT_ISSUER; without them \
+         CLAIMCHECK_OIDC_CLIENT_SECRET, CLAIMCHECK_OIDC_NAME and CLAIMCHECK_OIDC_SCOPES must not be set"
+    )]
+    HalfSignIn,
 }
 
 impl Config {
@@ -254,6 +266,43 @@ mod tests {
         }
         let named = [(issuer, "i"), (audience, "a"), (keys, "https://h/k"), ("CLAIMCHECK_JWT_ROLE_CLAIM", "/r/0")];
         assert_eq!(read(&named).unwrap().tokens.unwrap().role_claim, "/r/0");
+    }
+
+    #[test]
+    fn people_sign_in_where_all_is_known_that_takes() {
+        let tokens = [
+            ("CLAIMCHECK_JWT_ISSUER", "https://h/i"),
+            ("CLAIMCHECK_JWT_AUDIENCE", "a"),
+            ("CLAIMCHECK_JWT_JWKS_URL", "https://h/k"),
+        ];
+        let with = |more: &[(&'static str, &'static str)]| read(&[&tokens[..], more].concat());
+        let (client, url) = (("CLAIMCHECK_OIDC_CLIENT_ID", "c"), ("CLAIMCHECK_PUBLIC_URL", "https://claims.example/"));
+        let secret = ("CLAIMCHECK_OIDC_CLIENT_SECRET", "hidden");
+        assert_eq!(with(&[]).unwrap().tokens.unwrap().sign_in, None);
+        let config = with(&[client, url, secret, ("CLAIMCHECK_OIDC_SCOPES", "openid roles")]).unwrap();
+        let sign_in = config.tokens.unwrap().sign_in.unwrap();
+        assert!(!format!("{sign_in:?}").contains("hidden"));
+        assert_eq!(sign_in.return_address(), "https://claims.example/console/sign-in/return");
+        let expected = SignIn {
+            client_secret: Some(ClientSecret::new("hidden")),
+            scopes: "openid roles".to_owned(),
+            ..SignIn::of("https://h/i", "c", "https://claims.example")
+        };
+        assert_eq!((sign_in.name.as_str(), &sign_in), ("h", &expected));
+        for half in [&[client][..], &[url], &[secret], &[client, secret], &[("CLAIMCHECK_OIDC_NAME", "Us")]] {
+            assert_eq!(with(half).err(), Some(ConfigError::HalfSignIn), "{half:?}");
+        }
+        assert_eq!(read(&[client, url]).err(), Some(ConfigError::HalfSignIn));
+        let at = |url: &'static str| ("CLAIMCHECK_PUBLIC_URL", url);
+        for (settings, named) in [
+            ([client, at("http://claims.example")], "CLAIMCHECK_PUBLIC_URL must be"),
+            ([client, at("https://claims.example/here")], "CLAIMCHECK_PUBLIC_URL must be"),
+            ([client, at("https://")], "CLAIMCHECK_PUBLIC_URL must be"),
+        ] {
+            assert!(with(&settings).err().unwrap().to_string().starts_with(named), "{settings:?}");
+        }
+        let scopes = with(&[client, url, ("CLAIMCHECK_OIDC_SCOPES", "email")]).err().unwrap().to_string();
+        assert!(scopes.starts_with("CLAIMCHECK_OIDC_SCOPES must be"), "{scopes}");
     }
 
     #[test]

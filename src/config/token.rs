@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::{ConfigError, Variables, number};
+use super::{ConfigError, SignIn, Variables, number};
 
 /// What makes a token count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Tokens {
     pub account_claim: String,
     /// `CLAIMCHECK_JWT_LEEWAY_SECONDS`: how far the provider's clock may be off.
     pub leeway: TimeDelta,
+    /// How people sign in at the provider to use the console; none: with an API key only.
+    pub sign_in: Option<SignIn>,
 }
 
 impl Tokens {
@@ -34,12 +36,14 @@ impl Tokens {
             partner_claim: "partner".to_owned(),
             account_claim: "sub".to_owned(),
             leeway: TimeDelta::seconds(30),
+            sign_in: None,
         }
     }
 
     pub(super) fn read(variable: &Variables) -> Result<Option<Self>, ConfigError> {
         const KEYS: &str = "CLAIMCHECK_JWT_JWKS_URL";
         let named = [variable("CLAIMCHECK_JWT_ISSUER")?, variable("CLAIMCHECK_JWT_AUDIENCE")?, variable(KEYS)?];
+        let sign_in = SignIn::read(variable, named.first().and_then(Option::as_deref))?;
         let [Some(issuer), Some(audience), Some(keys)] = &named else {
             return if named.iter().all(Option::is_none) { Ok(None) } else { Err(ConfigError::HalfTokens) };
         };
@@ -55,13 +59,14 @@ impl Tokens {
             partner_claim: claim("CLAIMCHECK_JWT_PARTNER_CLAIM", default.partner_claim)?,
             account_claim: claim("CLAIMCHECK_JWT_ACCOUNT_CLAIM", default.account_claim)?,
             leeway: TimeDelta::seconds(leeway),
+            sign_in,
             ..default
         }))
     }
 }
 
-/// Whether nobody between here and there can put in keys of their own.
-fn is_safe(url: &str) -> bool {
+/// Whether nobody between here and there can read along or put in something of their own.
+pub fn is_safe(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return url.starts_with("https://") };
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));

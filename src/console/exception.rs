@@ -17,11 +17,12 @@ use super::{
         Account, AssignmentStatus, Channel, Connection, Exception, OrderLink, PageInfo, RedemptionAttempt, UnitLink,
         Viewer,
     },
-    shell::{self, Shell, address},
+    shell::{self, Shell},
     unit::{Steps, paging},
     visit::{Posted, Trouble, Visit},
     word,
 };
+use crate::http::address::address;
 
 const DOCUMENT: &str = include_str!("../../console/exceptions.graphql");
 const LIVE: &str = "subscription ($after: Cursor) { events(after: $after, filter: {types: [EXCEPTION_OPENED, EXCEPTION_RESOLVED]}) { type } }";

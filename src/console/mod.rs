@@ -13,6 +13,7 @@ mod exception;
 mod moment;
 mod order;
 mod overview;
+mod provider;
 mod query;
 mod record;
 mod search;
@@ -57,6 +58,8 @@ pub fn router(console: Console) -> Router {
     Router::new()
         .route("/console", get(overview::page))
         .route("/console/sign-in", get(sign_in::page).post(sign_in::enter))
+        .route("/console/sign-in/provider", post(provider::send_away))
+        .route("/console/sign-in/return", get(provider::come_back))
         .route("/console/sign-out", post(sign_in::leave))
         .route("/console/search", get(search::form).post(search::land))
         .route("/console/order/{id}", get(order::page))

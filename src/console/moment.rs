@@ -31,7 +31,9 @@ impl Moment {
             0..60 => return "in a moment".to_owned(),
             60..3_600 => (far / 60, "minute"),
             3_600..86_400 => (far / 3_600, "hour"),
-            _ => (far / 86_400, "day"),
+            86_400..5_184_000 => (far / 86_400, "day"),
+            5_184_000..63_072_000 => (far / 2_629_800, "month"),
+            _ => (far / 31_557_600, "year"),
         };
         let plural = if count == 1 { "" } else { "s" };
         if seconds < 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
@@ -52,6 +54,8 @@ mod tests {
             ("2030-01-10T14:10:00Z", "in 2 hours"),
             ("2030-01-09T12:00:00Z", "1 day ago"),
             ("2029-12-10T12:00:00Z", "31 days ago"),
+            ("2029-06-10T12:00:00Z", "7 months ago"),
+            ("2010-12-01T12:00:00Z", "19 years ago"),
         ] {
             assert_eq!(Moment(moment.parse().unwrap()).ago(&now), told, "{moment}");
         }

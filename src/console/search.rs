@@ -59,10 +59,17 @@ struct Node {
     channel: Option<Channel>,
     product: Option<Product>,
     order: Option<OrderLink>,
+    code: Option<Code>,
     entitlement: Option<Id>,
     tried: Option<Id>,
     concerned: Option<Id>,
     within: Option<OrderLink>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Code {
+    last_four: String,
 }
 
 /// A choice among what was found.
@@ -112,7 +119,9 @@ impl Node {
         let state = state.or(self.order_status.as_deref().map(word::plain));
         let order = self.order.as_ref().map(|order| format!("order {}", order.external_reference));
         let channel = self.channel.as_ref().map(|channel| channel.name.clone());
-        let known = [state, order, channel, self.email.clone(), self.last_four.clone()];
+        let code = self.code.as_ref().map(|code| &code.last_four).or(self.last_four.as_ref());
+        let code = code.map(|last_four| format!("code …{last_four}"));
+        let known = [state, order, channel, self.email.clone(), code];
         known.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 }
@@ -166,6 +175,6 @@ pub async fn land(posted: Posted) -> Result<Response, Trouble> {
         return Ok(Redirect::to(&only.to).into_response());
     }
     let status = if found.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let shell = Shell::new(&visit, &viewer, "search");
+    let shell = Shell::new(&visit, &viewer, "search").seeking(what);
     Ok(shell::page(status, &Page { shell, now: visit.now(), asked: true, found }))
 }

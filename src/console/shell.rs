@@ -1,7 +1,5 @@
 //! What all pages have in common: the frame around them, their headers, and how they are kept current.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -26,6 +24,8 @@ pub struct Shell {
     pub who: String,
     /// The part of the console that the page belongs to.
     pub section: &'static str,
+    /// What was looked for, to be corrected where it led to no one page.
+    pub sought: Option<String>,
     /// What to say at the top, as after something was done.
     pub notice: Option<String>,
     /// What went wrong, likewise.
@@ -48,12 +48,17 @@ impl Shell {
         let who = name.map_or_else(|| role.clone(), |name| format!("{name} · {role}"));
         let mut once = [0; 16];
         let once = getrandom::fill(&mut once).map(|()| URL_SAFE_NO_PAD.encode(once)).unwrap_or_default();
-        Self { token: visit.token.clone(), once, who, section, notice: None, alarm: None, live: None }
+        Self { token: visit.token.clone(), once, who, section, sought: None, notice: None, alarm: None, live: None }
     }
 
     /// The same kept current by a subscription.
     pub fn following(self, query: &'static str, variables: &Value) -> Self {
         Self { live: Some(Live { query, variables: variables.to_string() }), ..self }
+    }
+
+    /// The same after something was looked for.
+    pub fn seeking(self, what: &str) -> Self {
+        Self { sought: Some(what.to_owned()), ..self }
     }
 
     /// The same after something was done.
@@ -96,29 +101,4 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
         (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     (status, headers, Html(text)).into_response()
-}
-
-/// The address of `path` with the parameters that say something.
-pub fn address(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut text = path.to_owned();
-    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-        let joint = if text.len() == path.len() { '?' } else { '&' };
-        let _ = write!(text, "{joint}{name}=");
-        for byte in value.bytes() {
-            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            let _ = if plain { write!(text, "{}", char::from(byte)) } else { write!(text, "%{byte:02X}") };
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_carries_what_says_something() {
-        assert_eq!(address("/a", &[]), "/a");
-        assert_eq!(address("/a", &[("b", ""), ("c", "x y&ü"), ("d", "1")]), "/a?c=x%20y%26%C3%BC&d=1");
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Query, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -18,9 +18,9 @@ use super::{
     visit::{Form, Posted, Trouble, Visit},
 };
 use crate::http::{
-    auth::AuthError,
+    auth::{AuthError, Provider},
     client_address, request_id,
-    session::{Session, Sessions},
+    session::{Pass, Session, Sessions, is_https},
 };
 
 const DOCUMENT: &str = include_str!("../../console/viewer.graphql");
@@ -37,6 +37,8 @@ struct Page<'a> {
     token: String,
     to: &'a str,
     alarm: Option<&'a str>,
+    /// What the identity provider is called, where people can sign in at one.
+    provider: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -49,53 +51,88 @@ pub async fn page(State(console): State<Arc<Console>>, Query(To { to }): Query<T
     show(&console, &headers, &to, StatusCode::OK, None)
 }
 
-fn show(console: &Console, headers: &HeaderMap, to: &str, status: StatusCode, alarm: Option<&str>) -> Response {
+/// The form, and what went wrong before.
+pub fn show(console: &Console, headers: &HeaderMap, to: &str, status: StatusCode, alarm: Option<&str>) -> Response {
     let begun = || {
-        let cookie = console.sessions.begin("", headers)?;
+        let cookie = console.sessions.begin(None, is_https(headers))?;
         let pair = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
         Some((console.sessions.find(&pair)?, cookie))
     };
     let Some((Session { token, .. }, cookie)) = begun() else { return Trouble::Unavailable.into_response() };
-    let page = shell::page(status, &Page { token, to, alarm });
+    let provider = console.auth.provider().map(Provider::name);
+    let page = shell::page(status, &Page { token, to, alarm, provider });
     ([(header::SET_COOKIE, cookie)], page).into_response()
 }
 
 /// Signs in, and goes on to where somebody wanted to go.
 pub async fn enter(State(console): State<Arc<Console>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let read = Form::read(Request::from_parts(parts.clone(), body), &console).await;
-    let form = match read.and_then(|form| form.check(&parts.headers, &console).map(|()| form)) {
-        Ok(form) => form,
+    let (form, parts) = match read(request, &console).await {
+        Ok(read) => read,
         Err(trouble) => return trouble.into_response(),
     };
-    let to = form.get("to").filter(|to| is_console(to)).unwrap_or("/console");
-    let refuse = |status, alarm| show(&console, &parts.headers, to, status, Some(alarm));
-
-    let authorization = format!("Bearer {}", form.get("key").unwrap_or_default());
-    let found = console.auth.authenticate(Some(&authorization), client_address(&parts), request_id(&parts)).await;
-    let actor = match found {
-        Ok(actor) => actor,
-        Err(AuthError::Unauthenticated(message)) => return refuse(StatusCode::UNAUTHORIZED, message),
-        Err(AuthError::Unavailable) => return Trouble::Unavailable.into_response(),
-    };
-    let visit = Visit { actor, token: String::new(), console: Arc::clone(&console) };
-    match visit.ask::<Answer>(DOCUMENT, json!({})).await {
-        Ok(Answer { viewer }) if matches!(viewer.role.as_str(), "ADMIN" | "SUPPORT" | "PARTNER") => {}
-        Ok(_) => {
-            let message = "The console is for support, partner and administrator keys; this key has another role.";
-            return refuse(StatusCode::FORBIDDEN, message);
-        }
-        Err(trouble) => return trouble.into_response(),
-    }
-    match console.sessions.begin(&authorization, &parts.headers) {
-        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response(),
-        None => Trouble::Unavailable.into_response(),
+    let to = destination(&form);
+    let pass = Pass::Shown(format!("Bearer {}", form.get("key").unwrap_or_default()));
+    match begin(&console, &parts, &pass, is_https(&parts.headers)).await {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response(),
+        Err(Refusal::Told(status, alarm)) => show(&console, &parts.headers, to, status, Some(alarm)),
+        Err(Refusal::Trouble(trouble)) => trouble.into_response(),
     }
 }
 
+/// A form of the sign-in page, and the request it came by.
+pub async fn read(request: Request, console: &Console) -> Result<(Form, Parts), Trouble> {
+    let (parts, body) = request.into_parts();
+    let form = Form::read(Request::from_parts(parts.clone(), body), console).await?;
+    form.check(&parts.headers, console)?;
+    Ok((form, parts))
+}
+
+/// Where a form of the sign-in page leads.
+pub fn destination(form: &Form) -> &str {
+    form.get("to").filter(|to| is_console(to)).unwrap_or("/console")
+}
+
+/// Why nobody has signed in.
+pub enum Refusal {
+    /// For a reason to be told with the form.
+    Told(StatusCode, &'static str),
+    Trouble(Trouble),
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated(message) => Self::Told(StatusCode::UNAUTHORIZED, message),
+            AuthError::Unavailable => Self::Trouble(Trouble::Unavailable),
+        }
+    }
+}
+
+/// Begins the session of somebody who has business here, as the value of `Set-Cookie`.
+pub async fn begin(
+    console: &Arc<Console>,
+    parts: &Parts,
+    pass: &Pass,
+    over_https: bool,
+) -> Result<HeaderValue, Refusal> {
+    let actor = console.auth.recognise(Some(pass), client_address(parts), request_id(parts)).await?;
+    let visit = Visit { actor, token: String::new(), console: Arc::clone(console) };
+    let Answer { viewer } = visit.ask(DOCUMENT, json!({})).await.map_err(Refusal::Trouble)?;
+    if !matches!(viewer.role.as_str(), "ADMIN" | "SUPPORT" | "PARTNER") {
+        let message = match pass {
+            Pass::Shown(_) => "The console is for support, partner and administrator keys; this key has another role.",
+            Pass::Vouched(..) => {
+                "The console is for support, partners and administrators; your login has another role."
+            }
+        };
+        return Err(Refusal::Told(StatusCode::FORBIDDEN, message));
+    }
+    console.sessions.begin(Some(pass), over_https).ok_or(Refusal::Trouble(Trouble::Unavailable))
+}
+
 /// Signs out.
-pub async fn leave(headers: HeaderMap, _: Posted) -> Response {
-    let ended = Sessions::end(&headers).map(|cookie| [(header::SET_COOKIE, cookie)]);
+pub async fn leave(_: Posted) -> Response {
+    let ended = Sessions::end().map(|cookie| [(header::SET_COOKIE, cookie)]);
     (ended, Redirect::to("/console/sign-in")).into_response()
 }
 

@@ -11,10 +11,11 @@ use super::{
     record::{
         Account, AssignmentStatus, Channel, Code, Connection, Contact, OrderLink, PageInfo, Product, UnitStatus, Viewer,
     },
-    shell::{self, Shell, address},
+    shell::{self, Shell},
     visit::{Trouble, Visit},
     word,
 };
+use crate::http::address::address;
 
 const DOCUMENT: &str = include_str!("../../console/units.graphql");
 /// Units on a page.

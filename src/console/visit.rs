@@ -18,11 +18,11 @@ use tokio::time::timeout;
 use super::{
     Console,
     moment::Moment,
-    shell::{self, Opening, Stranger, address},
+    shell::{self, Opening, Stranger},
 };
 use crate::{
     domain::Actor,
-    http::{self, auth::AuthError, client_address, request_id, session::is_own_page},
+    http::{self, address::address, auth::AuthError, client_address, request_id, session::is_own_page},
 };
 
 /// A request of somebody who is signed in.
@@ -114,8 +114,7 @@ impl Visit {
     /// The visit behind a session's cookie.
     async fn find(parts: &Parts, console: &Arc<Console>) -> Result<Self, Response> {
         let session = console.sessions.find(&parts.headers).ok_or_else(|| to_sign_in(parts))?;
-        let address = client_address(parts);
-        let found = console.auth.authenticate(session.authorization.as_deref(), address, request_id(parts)).await;
+        let found = console.auth.recognise(session.pass.as_ref(), client_address(parts), request_id(parts)).await;
         match found {
             Ok(actor) => Ok(Self { actor, token: session.token, console: Arc::clone(console) }),
             Err(AuthError::Unauthenticated(_)) => Err(to_sign_in(parts)),

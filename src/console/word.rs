@@ -56,7 +56,11 @@ impl AssignmentStatus {
 
 /// `REDEMPTION_REJECTED` as "Redemption rejected": what every name of the graph can be read as.
 pub fn plain(name: &str) -> String {
-    let words = name.replace('_', " ").to_ascii_lowercase();
+    capital(&name.replace('_', " ").to_ascii_lowercase())
+}
+
+/// Some words as they begin a sentence.
+fn capital(words: &str) -> String {
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -123,10 +127,10 @@ pub fn refusal(code: &str) -> String {
     known.to_owned()
 }
 
-/// Why something happened: in the words that were given, or in ours where the service gave the name of a reason.
+/// Why something happened, as a sentence: in the words that were given, or in ours where the service gave the name of a reason.
 pub fn reason(text: &str) -> String {
     let name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    if name { refusal(text) } else { format!("“{text}”") }
+    if name { capital(&refusal(text)) } else { format!("“{text}”") }
 }
 
 /// A count, its thousands set apart.
@@ -170,8 +174,8 @@ mod tests {
     #[test]
     fn names_become_words_and_words_stay() {
         assert_eq!(plain("REDEMPTION_REJECTED"), "Redemption rejected");
-        assert_eq!(reason("RESERVED_BY_OTHER"), "it was held for somebody else");
-        assert_eq!(reason("SUPERSEDED"), "superseded");
+        assert_eq!(reason("RESERVED_BY_OTHER"), "It was held for somebody else");
+        assert_eq!(reason("SUPERSEDED"), "Superseded");
         assert_eq!(reason("asked for by Ann"), "“asked for by Ann”");
         assert_eq!(actor("key:key_01h455vb4pex5vsknk084sn02q"), "key …4sn02q");
         assert_eq!(

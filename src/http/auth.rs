@@ -1,19 +1,25 @@
-//! Who is asking: from the text of an `Authorization` header, or of a socket's greeting, to an actor.
+//! Who is asking: from the text of an `Authorization` header, of a socket's greeting, or from a browser's session, to an actor.
 //!
 //! Tells only whether a credential stands and whose it is; every other reason is the same short message, so that nobody learns from it
 //! which keys there are. What the actor may do is the domain's to say. A credential's text is neither kept nor logged.
 
 mod issuer;
+mod provider;
 mod token;
+mod web;
 
 use std::{io, net::IpAddr, sync::Arc};
 
-use self::token::Reader;
+use chrono::{DateTime, Utc};
+
+pub use self::provider::{Flow, Provider, Return};
+use self::{token::Reader, web::Web};
+use super::session::Pass;
 use crate::{
     clock::Clock,
     config::Tokens,
     domain::{
-        access::{Directory, Principal, Secret},
+        access::{Directory, Login, Principal, Secret},
         actor::Actor,
     },
 };
@@ -38,6 +44,7 @@ pub enum AuthError {
 pub struct Authenticator {
     directory: Directory,
     tokens: Option<Arc<Reader>>,
+    provider: Option<Arc<Provider>>,
     clock: Clock,
 }
 
@@ -64,8 +71,17 @@ impl<'a> Shown<'a> {
 impl Authenticator {
     /// An authenticator of the keys in `directory`, and of the tokens of a provider where one is configured.
     pub fn new(directory: Directory, tokens: Option<Tokens>, clock: Clock) -> io::Result<Self> {
-        let tokens = tokens.map(|tokens| Reader::new(tokens, clock.clone()).map(Arc::new)).transpose()?;
-        Ok(Self { directory, tokens, clock })
+        let Some(tokens) = tokens else { return Ok(Self { directory, tokens: None, provider: None, clock }) };
+        let web = Web::new()?;
+        let (issuer, sign_in) = (tokens.issuer.clone(), tokens.sign_in.clone());
+        let reader = Arc::new(Reader::new(tokens, web.clone(), clock.clone()));
+        let provider = sign_in.map(|sign_in| Provider::new(sign_in, issuer, Arc::clone(&reader), web, clock.clone()));
+        Ok(Self { directory, tokens: Some(reader), provider: provider.map(Arc::new), clock })
+    }
+
+    /// Where people can sign in, if anywhere.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.provider.as_deref()
     }
 
     /// The actor for an `Authorization` value, who asks from `address`.
@@ -84,12 +100,38 @@ impl Authenticator {
             Shown::Token(token) => {
                 let reader = self.tokens.as_ref().ok_or(AuthError::Unauthenticated(NO_KEY))?;
                 let (login, expires_at) = reader.read(token).await?;
-                let principal = checked(self.directory.admit(&login).await)?;
-                let principal = principal.ok_or(AuthError::Unauthenticated(NO_LOGIN))?;
-                let actor = principal.actor(address, Some(request_id));
-                Ok(Arc::new(Actor { expires_at: Some(expires_at), ..actor }))
+                self.admit(&login, expires_at, address, request_id).await
             }
         }
+    }
+
+    /// The same for what a session stands on.
+    pub async fn recognise(
+        &self,
+        pass: Option<&Pass>,
+        address: IpAddr,
+        request_id: String,
+    ) -> Result<Arc<Actor>, AuthError> {
+        match pass {
+            None => self.authenticate(None, address, request_id).await,
+            Some(Pass::Shown(authorization)) => self.authenticate(Some(authorization), address, request_id).await,
+            // Where nobody can sign in any more, nobody stays.
+            Some(Pass::Vouched(..)) if self.provider.is_none() => Err(AuthError::Unauthenticated(MISSING)),
+            Some(Pass::Vouched(login, until)) => self.admit(login, *until, address, request_id).await,
+        }
+    }
+
+    async fn admit(
+        &self,
+        login: &Arc<Login>,
+        until: DateTime<Utc>,
+        address: IpAddr,
+        request_id: String,
+    ) -> Result<Arc<Actor>, AuthError> {
+        let principal = checked(self.directory.admit(login).await)?;
+        let principal = principal.ok_or(AuthError::Unauthenticated(NO_LOGIN))?;
+        let actor = principal.actor(address, Some(request_id));
+        Ok(Arc::new(Actor { expires_at: Some(until), ..actor }))
     }
 
     /// The same actor as its credential stands now, with the rights it has now; none where it has ended.

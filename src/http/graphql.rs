@@ -118,9 +118,11 @@ async fn admit(http: &Http, parts: &Parts, body: Body) -> Result<Admitted, Refus
         let message = "The request body must be application/json in UTF-8, and its Content-Type must say so.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_USER_INPUT, message));
     }
-    let session = http.sessions.authorization(&parts.headers);
-    let shown = authorization(&parts.headers).or(session.as_deref());
-    let found = http.auth.authenticate(shown, client_address(parts), request_id(parts)).await;
+    let (address, id) = (client_address(parts), request_id(parts));
+    let found = match (authorization(&parts.headers), http.sessions.pass(&parts.headers)) {
+        (None, pass @ Some(_)) => http.auth.recognise(pass.as_ref(), address, id).await,
+        (shown, _) => http.auth.authenticate(shown, address, id).await,
+    };
     let actor = found.map_err(|error| unauthenticated(&error))?;
     let parameters = if is_post {
         parameter::from_body(&read(body, &parts.headers, &http.limits).await?)

@@ -6,6 +6,7 @@
 //! no body, no credential and no query string in it. Reading a document, running it and wording its errors is the
 //! modules' business; deciding anything about the domain is nobody's here.
 
+pub mod address;
 pub mod auth;
 mod graphql;
 mod guard;
@@ -15,6 +16,7 @@ pub mod listen;
 mod negotiation;
 mod origin;
 mod parameter;
+mod seal;
 pub mod session;
 mod socket;
 mod stream;

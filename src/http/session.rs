@@ -1,43 +1,89 @@
 //! Sessions of a browser: a credential under seal, in a cookie that no script can read.
 //!
-//! A session is nowhere but in its cookie, so that any node can serve the next request: the text of an `Authorization` header and the moment
-//! it ends, sealed under a key that every node has from the key file. The credential is checked anew at each request like any other, so that
-//! a key's revocation ends its sessions. A cookie comes along whoever made the browser ask: it counts only where the browser says that one of
-//! this service's own pages did, and what changes something needs a token as well, which only such a page can know.
+//! A session is nowhere but in its cookie, which a [`Seal`] keeps: what somebody signed in with, and when that ends. A cookie comes along
+//! whoever made the browser ask: it counts only where the browser says that one of this service's own pages did, and what changes something
+//! needs a token as well, which only such a page can know. Whoever signs in at the identity provider has another cookie meanwhile, for as
+//! long as that takes, by which the browser is known again when it comes back.
 
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{Aead, KeyInit as _},
-};
-use chrono::{DateTime, TimeDelta};
-use hmac::{Hmac, Mac};
+use chrono::{DateTime, TimeDelta, Utc};
+use hmac::{Hmac, KeyInit as _, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use axum::http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
+use super::{
+    auth::Flow,
+    seal::{Cookie, Seal},
+};
+use crate::{clock::Clock, domain::access::Login, id::PartnerId};
 
-use crate::clock::Clock;
-
-const COOKIE: &str = "claimcheck_session";
+const SESSION: Cookie = Cookie { name: "claimcheck_session", same_site: "Strict" };
 /// How long a browser stays signed in: a working day.
 const LASTING: TimeDelta = TimeDelta::hours(12);
-const NONCE: usize = 24;
+
+/// What stays with a browser that is sent to the identity provider. It comes back by a link of that one.
+const ERRAND: Cookie = Cookie { name: "claimcheck_sign_in", same_site: "Lax" };
+/// How long somebody may take there.
+const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
 /// Makes and reads sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
-    seal: XChaCha20Poly1305,
+    seal: Seal,
     token: Hmac<Sha256>,
-    clock: Clock,
 }
 
 /// A session that a browser has.
 pub struct Session {
-    /// What `Authorization` would say; none before signing in.
-    pub authorization: Option<String>,
+    /// What it was begun with; nothing before signing in.
+    pub pass: Option<Pass>,
     /// What a form of this session must bring along.
     pub token: String,
+}
+
+/// What a session stands on.
+pub enum Pass {
+    /// What `Authorization` would say; it is checked anew at each request like any other, so that a key's revocation ends its sessions.
+    Shown(String),
+    /// A login that the identity provider vouched for when the session began, and for how long.
+    Vouched(Arc<Login>, DateTime<Utc>),
+}
+
+/// What a session's cookie holds.
+#[derive(Serialize, Deserialize)]
+enum Content {
+    Nobody,
+    Shown(String),
+    /// A login's subject, role, partner and account.
+    Vouched(String, String, Option<PartnerId>, Option<String>),
+}
+
+impl Content {
+    fn of(pass: Option<&Pass>) -> Self {
+        match pass {
+            None => Self::Nobody,
+            Some(Pass::Shown(authorization)) => Self::Shown(authorization.clone()),
+            Some(Pass::Vouched(login, _)) => {
+                let Login { subject, role, partner, account } = &**login;
+                Self::Vouched(subject.clone(), role.to_string(), *partner, account.clone())
+            }
+        }
+    }
+
+    fn pass(self, ends: DateTime<Utc>) -> Option<Pass> {
+        match self {
+            Self::Nobody => None,
+            Self::Shown(authorization) => Some(Pass::Shown(authorization)),
+            Self::Vouched(subject, role, partner, account) => {
+                let login = Login::new(&subject, Login::role(&role)?, partner, account.as_deref())?;
+                Some(Pass::Vouched(Arc::new(login), ends))
+            }
+        }
+    }
 }
 
 impl Sessions {
@@ -48,50 +94,55 @@ impl Sessions {
     /// Never: a MAC takes a key of any length.
     #[expect(clippy::expect_used, reason = "a MAC takes a key of any length")]
     pub fn new(key: &[u8; 32], clock: Clock) -> Self {
-        let token = Hmac::new_from_slice(key).expect("a key");
-        Self { seal: XChaCha20Poly1305::new(key.into()), token, clock }
+        Self { seal: Seal::new(key, clock), token: Hmac::new_from_slice(key).expect("a key") }
     }
 
-    /// A new session as the value of `Set-Cookie`. With an empty `authorization` it is one of somebody who has not signed in yet. `headers`
-    /// are those of the request: over HTTPS the cookie stays with HTTPS.
-    pub fn begin(&self, authorization: &str, headers: &HeaderMap) -> Option<HeaderValue> {
-        let ends = (self.clock.now() + LASTING).timestamp();
-        let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce).ok()?;
-        let sealed = self.seal.encrypt(&XNonce::from(nonce), format!("{ends} {authorization}").as_bytes()).ok()?;
-        let value = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
-        cookie(&value, LASTING.num_seconds(), headers)
+    /// A new session as the value of `Set-Cookie`; without a `pass` it is one of somebody who has not signed in yet. It lasts no longer than
+    /// what it stands on.
+    pub fn begin(&self, pass: Option<&Pass>, over_https: bool) -> Option<HeaderValue> {
+        let latest = self.seal.now() + LASTING;
+        let ends = match pass {
+            Some(Pass::Vouched(_, until)) => latest.min(*until),
+            Some(Pass::Shown(_)) | None => latest,
+        };
+        self.seal.close(&SESSION, &Content::of(pass), ends, over_https)
     }
 
     /// The end of any session, as the value of `Set-Cookie`.
-    pub fn end(headers: &HeaderMap) -> Option<HeaderValue> {
-        cookie("", 0, headers)
+    pub fn end() -> Option<HeaderValue> {
+        SESSION.end()
     }
 
     /// The session of a request, if it has one that has not ended.
     pub fn find(&self, headers: &HeaderMap) -> Option<Session> {
-        let value = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-        let mut pairs = value.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
-        let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-        let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
-        let opened = self.seal.decrypt(&XNonce::from(<[u8; NONCE]>::try_from(nonce).ok()?), sealed).ok()?;
-        let opened = String::from_utf8(opened).ok()?;
-        let (ends, authorization) = opened.split_once(' ')?;
-        if DateTime::from_timestamp(ends.parse().ok()?, 0)? <= self.clock.now() {
-            return None;
-        }
+        let value = SESSION.find(headers)?;
+        let (ends, content) = self.seal.open::<Content>(&SESSION, value)?;
         let tag = self.token.clone().chain_update(value).finalize().into_bytes();
-        let authorization = Some(authorization).filter(|text| !text.is_empty()).map(str::to_owned);
-        Some(Session { authorization, token: URL_SAFE_NO_PAD.encode(tag) })
+        Some(Session { pass: content.pass(ends), token: URL_SAFE_NO_PAD.encode(tag) })
     }
 
-    /// What the session of a request says in place of its `Authorization` header, where one of our own pages asks.
-    pub fn authorization(&self, headers: &HeaderMap) -> Option<String> {
+    /// What the session of a request stands on, where one of our own pages asks.
+    pub fn pass(&self, headers: &HeaderMap) -> Option<Pass> {
         if !is_own_page(headers) {
             return None;
         }
-        self.find(headers)?.authorization
+        self.find(headers)?.pass
+    }
+
+    /// What stays with a browser that is sent to the identity provider, as the value of `Set-Cookie`.
+    pub fn send_away(&self, flow: &Flow, over_https: bool) -> Option<HeaderValue> {
+        self.seal.close(&ERRAND, flow, self.seal.now() + PATIENCE, over_https)
+    }
+
+    /// What stayed with it, when it comes back.
+    pub fn come_back(&self, headers: &HeaderMap) -> Option<Flow> {
+        let (_, flow) = self.seal.open(&ERRAND, ERRAND.find(headers)?)?;
+        Some(flow)
+    }
+
+    /// The end of that, as the value of `Set-Cookie`: an answer counts once.
+    pub fn end_errand() -> Option<HeaderValue> {
+        ERRAND.end()
     }
 }
 
@@ -100,6 +151,11 @@ impl Session {
     pub fn is_own(&self, token: &str) -> bool {
         self.token.as_bytes().ct_eq(token.as_bytes()).into()
     }
+}
+
+/// Whether a form came over HTTPS, as its origin says.
+pub fn is_https(headers: &HeaderMap) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:"))
 }
 
 /// Whether the browser says that a page of this very origin makes the request: by its `Origin`, which stands on everything that may change
@@ -119,50 +175,45 @@ pub fn is_own_page(headers: &HeaderMap) -> bool {
     }
 }
 
-fn cookie(value: &str, seconds: i64, headers: &HeaderMap) -> Option<HeaderValue> {
-    let https = headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:"));
-    let secure = if https { "; Secure" } else { "" };
-    format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}").parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sessions(key: u8, clock: &Clock) -> Sessions {
-        Sessions::new(&[key; 32], clock.clone())
+    fn sessions(clock: &Clock) -> Sessions {
+        Sessions::new(&[1; 32], clock.clone())
     }
 
-    fn with_cookie(set: &HeaderValue) -> HeaderMap {
-        let pair = set.to_str().unwrap().split(';').next().unwrap();
-        HeaderMap::from_iter([(header::COOKIE, format!("other=1; {pair}").parse().unwrap())])
+    fn found(clock: &Clock, set: &HeaderValue) -> Option<Session> {
+        sessions(clock).find(&HeaderMap::from_iter([(header::COOKIE, set.clone())]))
     }
 
     #[test]
-    fn a_session_is_read_by_every_node_until_it_ends() {
+    fn a_session_lasts_a_day_and_no_longer_than_what_it_stands_on() {
         let clock = Clock::fixed(DateTime::from_timestamp(1_000_000_000, 0).unwrap());
-        let set = sessions(1, &clock).begin("Bearer x", &HeaderMap::new()).unwrap();
-        let headers = with_cookie(&set);
-        let found = sessions(1, &clock).find(&headers).unwrap();
-        assert_eq!(found.authorization.as_deref(), Some("Bearer x"));
-        assert!(found.is_own(&found.token) && !found.is_own("") && !found.is_own(&found.token[1..]));
-        assert!(!set.to_str().unwrap().contains("Bearer"));
-        assert!(sessions(2, &clock).find(&headers).is_none());
-        clock.advance(std::time::Duration::from_hours(12));
-        assert!(sessions(1, &clock).find(&headers).is_none());
+        let role = Login::role("partner").unwrap();
+        let login = Arc::new(Login::new("ann", role, Some(PartnerId::HOUSE), None).unwrap());
+        let until = clock.now() + TimeDelta::hours(1);
+        let brief = sessions(&clock).begin(Some(&Pass::Vouched(Arc::clone(&login), until)), false).unwrap();
+        let shown = sessions(&clock).begin(Some(&Pass::Shown("Bearer x".to_owned())), false).unwrap();
+        let session = found(&clock, &shown).unwrap();
+        assert!(session.is_own(&session.token) && !session.is_own("") && !session.is_own(&session.token[1..]));
+        assert!(matches!(session.pass, Some(Pass::Shown(text)) if text == "Bearer x"));
+        let session = found(&clock, &brief).unwrap();
+        assert!(matches!(session.pass, Some(Pass::Vouched(found, ends)) if found == login && ends == until));
+        clock.advance(std::time::Duration::from_hours(1));
+        assert!(found(&clock, &brief).is_none() && found(&clock, &shown).is_some());
+        clock.advance(std::time::Duration::from_hours(11));
+        assert!(found(&clock, &shown).is_none());
     }
 
     #[test]
     fn no_two_sessions_share_a_token_and_no_other_cookie_is_one() {
         let clock = Clock::default();
-        let found = |set: &HeaderValue| sessions(1, &clock).find(&with_cookie(set));
-        let begin = || sessions(1, &clock).begin("", &HeaderMap::new()).unwrap();
-        let (one, other) = (found(&begin()).unwrap(), found(&begin()).unwrap());
-        assert!(one.authorization.is_none() && one.token != other.token);
-        for value in
-            ["", "x", "!", &"A".repeat(200), &Sessions::end(&HeaderMap::new()).unwrap().to_str().unwrap()[19..]]
-        {
-            assert!(found(&format!("{COOKIE}={value}").parse().unwrap()).is_none(), "{value}");
+        let begin = || found(&clock, &sessions(&clock).begin(None, false).unwrap()).unwrap();
+        let (one, other) = (begin(), begin());
+        assert!(one.pass.is_none() && one.token != other.token);
+        for value in ["", "x", "!", &"A".repeat(200)] {
+            assert!(found(&clock, &format!("claimcheck_session={value}").parse().unwrap()).is_none(), "{value}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::harness::{
 
 mod case;
 mod live;
+mod login;
 mod offer;
 
 pub fn tests() -> Vec<Test> {
@@ -33,6 +34,7 @@ pub fn tests() -> Vec<Test> {
     tests.extend(case::tests());
     tests.extend(offer::tests());
     tests.extend(live::tests());
+    tests.extend(login::tests());
     tests
 }
 

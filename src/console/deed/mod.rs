@@ -23,6 +23,7 @@ use super::{
     shell::{self, Shell},
     visit::{Form, Posted, Trouble},
 };
+use crate::http::address::address;
 
 const DOCUMENT: &str = include_str!("../../../console/deed.graphql");
 const VIEWER: &str = include_str!("../../../console/viewer.graphql");
@@ -203,7 +204,7 @@ impl Deed {
             _ => back.to_owned(),
         };
         let Some(Issued { code }) = payload.issued_code else {
-            return Ok(Ok(Redirect::to(&shell::address(&on, &[("done", self.name)])).into_response()));
+            return Ok(Ok(Redirect::to(&address(&on, &[("done", self.name)])).into_response()));
         };
         let Whose { viewer } = visit.ask(VIEWER, json!({})).await?;
         let shell = Shell::new(visit, &viewer, "units");

@@ -2,41 +2,26 @@
 //!
 //! They are fetched when they are first needed, and again when they are five minutes old or a token names one that is not among them: so
 //! a provider may change its keys at any time. However many tokens are shown, they are fetched at most once in ten seconds, by one request
-//! at a time, within five seconds and a quarter of a megabyte. While they cannot be fetched the old ones go on counting. A key is bound to
-//! the algorithms of its own type, none of which is symmetric: what a token says about its algorithm only chooses among them.
+//! at a time. While they cannot be fetched the old ones go on counting. A key is bound to the algorithms of its own type, none of which is
+//! symmetric: what a token says about its algorithm only chooses among them.
 
-use std::{
-    io,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::{
-    body::Bytes,
-    http::{Request, Uri, header},
-};
 use chrono::{DateTime, TimeDelta, Utc};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
 use serde::Deserialize;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
+use super::web::{Cause, Web};
 use crate::clock::Clock;
 
 /// How long keys count without a look at whether they still do.
 const FRESH: TimeDelta = TimeDelta::minutes(5);
 /// How long after one attempt to fetch them the next may follow.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
-const DEADLINE: Duration = Duration::from_secs(5);
-const MOST_BYTES: usize = 256 * 1024;
 
 /// A key, and what it may have been used for.
 #[derive(Clone)]
@@ -59,8 +44,8 @@ pub enum Missing {
 
 /// The provider's keys, as they were when it was last asked.
 pub struct Issuer {
-    address: Uri,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    address: String,
+    web: Web,
     clock: Clock,
     known: RwLock<Arc<Vec<Key>>>,
     asked: Mutex<Asked>,
@@ -89,11 +74,8 @@ struct KeySet {
 
 impl Issuer {
     /// The provider whose keys are at `address`. Nothing is fetched yet.
-    pub fn new(address: &str, clock: Clock) -> io::Result<Self> {
-        let address = address.parse().map_err(io::Error::other)?;
-        let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { address, client, clock, known: RwLock::default(), asked: Mutex::default() })
+    pub fn new(address: &str, web: Web, clock: Clock) -> Self {
+        Self { address: address.to_owned(), web, clock, known: RwLock::default(), asked: Mutex::default() }
     }
 
     /// The key called `id` that may have been used with `algorithm`. A token that names no key is taken to mean the only one there is.
@@ -134,20 +116,8 @@ impl Issuer {
         (id.is_some() || fitting.next().is_none()).then(|| first.clone())
     }
 
-    async fn fetch(&self) -> Result<Vec<Key>, Box<dyn std::error::Error + Send + Sync>> {
-        let request =
-            Request::get(self.address.clone()).header(header::ACCEPT, "application/json").body(Empty::new())?;
-        let fetching = async {
-            let response = self.client.request(request).await?;
-            if !response.status().is_success() {
-                return Err(format!("the answer is {}", response.status()).into());
-            }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
-                Limited::new(response.into_body(), MOST_BYTES).collect().await?.to_bytes(),
-            )
-        };
-        let bytes = timeout(DEADLINE, fetching).await??;
-        let set: KeySet = serde_json::from_slice(&bytes)?;
+    async fn fetch(&self) -> Result<Vec<Key>, Cause> {
+        let set: KeySet = self.web.get(&self.address).await?;
         // A key that is of no use here, or of a kind that is not known, is no reason to do without the others.
         Ok(set.keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect())
     }

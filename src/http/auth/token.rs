@@ -2,9 +2,10 @@
 //!
 //! A token counts when one of the provider's keys signed it, by an algorithm of that key, for this audience, and its time has come and is
 //! not over; the two clocks may differ by a leeway. Which claims say who somebody is, is configured. A token that was accepted by the
-//! leeway alone opens no socket for longer than it says itself. Neither the token nor a claim is logged.
+//! leeway alone opens no socket for longer than it says itself. An ID token, which says to a client who has just signed in, is read alike:
+//! its audience is the client, and it must belong to that very sign-in. Neither the token nor a claim is logged.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use super::{
     AuthError,
     issuer::{Issuer, Missing},
+    web::Web,
 };
 use crate::{clock::Clock, config::Tokens, domain::access::Login};
 
@@ -20,6 +22,8 @@ const NOT_OURS: &str = "The token does not count here: its form, signature, issu
 const OVER: &str = "The token's time is over, or has not come: get a fresh one.";
 const NOBODY: &str =
     "The token's claims do not say who this is: it needs a subject, a role and, for a PARTNER, a partner.";
+
+const ANOTHER: &str = "The identity provider's answer belongs to another sign-in. Begin again.";
 
 /// Longer than any token that a header holds with reason.
 const LONGEST: usize = 16 * 1024;
@@ -35,14 +39,38 @@ pub struct Reader {
 
 impl Reader {
     /// A reader of the tokens of one provider.
-    pub fn new(tokens: Tokens, clock: Clock) -> io::Result<Self> {
-        let issuer = Issuer::new(&tokens.keys, clock.clone())?;
-        Ok(Self { tokens, issuer, clock })
+    pub fn new(tokens: Tokens, web: Web, clock: Clock) -> Self {
+        let issuer = Issuer::new(&tokens.keys, web, clock.clone());
+        Self { tokens, issuer, clock }
     }
 
     /// Whom `token` is of, and until when.
     pub async fn read(&self, token: &str) -> Result<(Arc<Login>, DateTime<Utc>), AuthError> {
-        let claims = self.verify(token).await?;
+        let claims = self.verify(token, &self.tokens.audience).await?;
+        self.vouched(&claims)
+    }
+
+    /// Whom an ID token is of that `client` was given for the sign-in with this nonce, and until when.
+    pub async fn read_id(
+        &self,
+        token: &str,
+        client: &str,
+        nonce: &str,
+    ) -> Result<(Arc<Login>, DateTime<Utc>), AuthError> {
+        let claims = self.verify(token, client).await?;
+        if claims.get("azp").is_some_and(|party| party != client) {
+            return Err(AuthError::Unauthenticated(NOT_OURS));
+        }
+        if claims.get("nonce").is_none_or(|found| found != nonce) {
+            return Err(AuthError::Unauthenticated(ANOTHER));
+        }
+        let (login, ends) = self.vouched(&claims)?;
+        // What begins with it would be over already.
+        if ends <= self.clock.now() { Err(AuthError::Unauthenticated(OVER)) } else { Ok((login, ends)) }
+    }
+
+    /// Whom claims are of whose time has come, and until when.
+    fn vouched(&self, claims: &Claims) -> Result<(Arc<Login>, DateTime<Utc>), AuthError> {
         let now = self.clock.now();
         let leeway = self.tokens.leeway;
         let begins = claims.get("nbf").map(|begins| moment(begins).ok_or(AuthError::Unauthenticated(NOT_OURS)));
@@ -50,12 +78,12 @@ impl Reader {
         if ends + leeway <= now || begins.transpose()?.is_some_and(|begins| now + leeway < begins) {
             return Err(AuthError::Unauthenticated(OVER));
         }
-        let login = self.login(&claims).ok_or(AuthError::Unauthenticated(NOBODY))?;
+        let login = self.login(claims).ok_or(AuthError::Unauthenticated(NOBODY))?;
         Ok((Arc::new(login), ends))
     }
 
-    /// The claims of a token that is the provider's and meant for this service.
-    async fn verify(&self, token: &str) -> Result<Claims, AuthError> {
+    /// The claims of a token that is the provider's and meant for `audience`.
+    async fn verify(&self, token: &str, audience: &str) -> Result<Claims, AuthError> {
         let not_ours = AuthError::Unauthenticated(NOT_OURS);
         let header = Some(token).filter(|token| token.len() <= LONGEST).and_then(|token| decode_header(token).ok());
         // What a token declares critical would have to be understood, and nothing is.
@@ -64,7 +92,7 @@ impl Reader {
             Missing::Unknown => not_ours,
             Missing::Unavailable => AuthError::Unavailable,
         })?;
-        let decoded = decode::<Claims>(token, &key.decoding, &self.validation(header.alg));
+        let decoded = decode::<Claims>(token, &key.decoding, &self.validation(header.alg, audience));
         decoded.map(|token| token.claims).map_err(|error| {
             tracing::debug!(error.cause = %error, "a token is refused");
             not_ours
@@ -72,11 +100,11 @@ impl Reader {
     }
 
     /// What the library is to check: all but the time, which is the service's own.
-    fn validation(&self, algorithm: Algorithm) -> Validation {
+    fn validation(&self, algorithm: Algorithm, audience: &str) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.validate_exp = false;
         validation.set_issuer(&[&self.tokens.issuer]);
-        validation.set_audience(&[&self.tokens.audience]);
+        validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation
     }

@@ -1,6 +1,11 @@
 //! What is written down about what people do: the journal names who did it, in which role and by which request; nothing names a secret.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use claimcheck::domain::{access::Secret, activation_code::code::Code};
 use jsonwebtoken::Algorithm;
@@ -11,8 +16,9 @@ use super::walk::{settle, trade};
 use crate::harness::{
     App, Client, Database, Shop, Socket, Test, both_engines,
     program::Program,
-    provider::{AUDIENCE, ISSUER, Provider, Signer},
+    provider::{AUDIENCE, CLIENT, PUBLIC_URL, Provider, SECRET, Signer},
     shop::product,
+    visitor::Visitor,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -107,12 +113,15 @@ impl Heard {
 }
 
 async fn nothing_that_is_written_names_a_secret(database: Database) {
-    let signer = Signer::new("k-1", Algorithm::ES256);
+    let signer = Arc::new(Signer::new("k-1", Algorithm::ES256));
     let provider = Provider::start(&[&signer]).await;
     let keys = provider.tokens().keys;
     let program = Program::over(&database)
         .set("CLAIMCHECK_LOG", "trace,tungstenite::protocol=trace")
-        .set("CLAIMCHECK_JWT_ISSUER", ISSUER);
+        .set("CLAIMCHECK_JWT_ISSUER", &provider.issuer())
+        .set("CLAIMCHECK_OIDC_CLIENT_ID", CLIENT)
+        .set("CLAIMCHECK_OIDC_CLIENT_SECRET", SECRET)
+        .set("CLAIMCHECK_PUBLIC_URL", PUBLIC_URL);
     let program = program.set("CLAIMCHECK_JWT_AUDIENCE", AUDIENCE).set("CLAIMCHECK_JWT_JWKS_URL", &keys);
     let admin = Program::over(&database).run(&["key", "create", "--name", "first", "--role", "admin"]).answer();
     let admin = admin.trim().to_owned();
@@ -169,8 +178,9 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
         heard.ask(&client, &format!("{{ events(after: \"{code}\") {{ totalCount }} }}"), json!({})).await;
     }
     // Credentials of both kinds, good and bad ones, by both ways in, and where they do not belong.
-    let token = signer.token(json!({"role": "admin", "exp": 4_000_000_000_u64}));
-    let expired = signer.token(json!({"role": "admin", "exp": 1_000_000_000}));
+    let issuer = provider.issuer();
+    let token = signer.token(json!({"iss": issuer, "role": "admin", "exp": 4_000_000_000_u64}));
+    let expired = signer.token(json!({"iss": issuer, "role": "admin", "exp": 1_000_000_000}));
     let lost = Secret::generate().expect("randomness").reveal().to_owned();
     for credential in [&token, &expired, &lost] {
         heard.keep(credential);
@@ -184,6 +194,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
         let misplaced = client.get(&format!("/graphql?query={{feedCursor}}&authorization={credential}")).send().await;
         heard.answers.push_str(&misplaced.expect("an answer").text().await.expect("a body"));
     }
+    sign_in(&mut heard, &provider, &signer, address).await;
     let made =
         client.mutate("createApiKey", "secret apiKey { id }", json!({"name": "n", "role": "SUPPORT"})).await.done();
     heard.keep(&made.text("/secret"));
@@ -210,6 +221,36 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
             assert!(!found, "the {place} has the secret that begins with {}", secret.get(..8).unwrap_or_default());
         }
     }
+}
+
+/// Signs in at the provider, and once more in vain.
+async fn sign_in(heard: &mut Heard, provider: &Provider, signer: &Arc<Signer>, address: SocketAddr) {
+    let given = Arc::new(Mutex::new(String::new()));
+    provider.let_in({
+        let (signer, issuer, given) = (Arc::clone(signer), provider.issuer(), Arc::clone(&given));
+        move |nonce| {
+            let claims =
+                json!({"iss": issuer, "aud": CLIENT, "nonce": nonce, "role": "support", "exp": 4_000_000_000_u64});
+            let token = signer.token(claims);
+            given.lock().expect("no panic holds it").clone_from(&token);
+            token
+        }
+    });
+    let mut visitor = Visitor::new(address);
+    let form = visitor.open("/console/sign-in").await.form("/console/sign-in/provider");
+    let back = provider.visit(&visitor.send(&form).await.link("Open the page")).await;
+    heard.keep(SECRET);
+    for part in back.split(['?', '&']).filter_map(|part| part.split_once('=')) {
+        heard.keep(part.1);
+    }
+    let mut again = visitor.clone();
+    for visitor in [&mut visitor, &mut again] {
+        visitor.cookies.values().for_each(|cookie| heard.keep(cookie));
+        heard.answers.push_str(&visitor.open(&back).await.html);
+    }
+    heard.keep(&given.lock().expect("no panic holds it"));
+    heard.answers.push_str(&visitor.open("/console").await.html);
+    visitor.cookies.values().for_each(|cookie| heard.keep(cookie));
 }
 
 /// The text of all that a database keeps about what was done.

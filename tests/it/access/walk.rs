@@ -4,6 +4,7 @@
 //! below it, and writes down all answers. Who walks again after somebody else's business must read the same, letter by letter: no id, no
 //! count and no text can have come in by any way that is written in the schema.
 
+mod follow;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +16,16 @@ use super::customer;
 use crate::harness::{App, Client, Shop, Test, both_engines, eventually, shop::product};
 
 pub fn tests() -> Vec<Test> {
-    both_engines![
+    let mut tests = both_engines![
         what_a_partner_reads_is_its_own_business,
         what_a_customer_reads_is_its_own_business,
         what_a_provisioner_reads_is_its_own_work,
         two_partners_come_across_no_record_of_each_other,
+        the_people_of_two_partners_come_across_no_record_of_each_other,
         a_walk_comes_across_everything,
-    ]
+    ];
+    tests.extend(follow::tests());
+    tests
 }
 
 /// How many links a walk follows from what a list or a search finds, beside what each document nests.
@@ -334,6 +338,27 @@ async fn two_partners_come_across_no_record_of_each_other(app: App) {
     }
 }
 
+async fn the_people_of_two_partners_come_across_no_record_of_each_other(app: App) {
+    let fair = Fair::open(&app).await;
+    trade(&app, &fair.alpha, "").await;
+    trade(&app, &fair.beta, "").await;
+    let mut met = Vec::new();
+    for shop in [&fair.alpha, &fair.beta] {
+        let worker = app.key("PROVISIONER", json!({"partnerId": shop.partner})).await;
+        let walks = [fair.walk(&customer(&app, shop, "ann").await).await, fair.walk(&worker).await];
+        met.push(walks.iter().flat_map(Walk::records).cloned().collect::<BTreeSet<_>>());
+    }
+    let [alpha, beta] = met.as_slice() else { panic!("two partners") };
+    let shared: Vec<_> = alpha.intersection(beta).collect();
+    assert!(shared.is_empty(), "{shared:?}");
+    // The desk sees what any of them has come across.
+    let support = app.key("SUPPORT", json!({})).await;
+    for id in alpha.union(beta) {
+        let found = support.query("query ($id: ID!) { node(id: $id) { id } }", json!({"id": id})).await;
+        assert_eq!(found.at("/node/id"), id);
+    }
+}
+
 async fn a_walk_comes_across_everything(app: App) {
     let fair = Fair::open(&app).await;
     trade(&app, &fair.alpha, "").await;
@@ -354,8 +379,10 @@ async fn a_walk_comes_across_everything(app: App) {
         "RedemptionAttempt",
         "Reservation",
     ];
-    let walk = fair.walk(&app.admin()).await;
-    assert_eq!(walk.kinds().into_iter().collect::<Vec<_>>(), everything);
+    for client in [app.admin(), app.key("SUPPORT", json!({})).await] {
+        let walk = fair.walk(&client).await;
+        assert_eq!(walk.kinds().into_iter().collect::<Vec<_>>(), everything);
+    }
     let walk = fair.walk(&fair.alpha.key).await;
     let mut own = everything.to_vec();
     own.retain(|kind| *kind != "ApiKey");

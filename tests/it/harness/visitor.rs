@@ -1,6 +1,6 @@
 //! Somebody at the console without a browser: pages over HTTP, with a cookie and forms, as a browser sends them.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use reqwest::{
     StatusCode,
@@ -13,7 +13,7 @@ use reqwest::{
 pub struct Visitor {
     http: reqwest::Client,
     address: SocketAddr,
-    pub cookie: Option<String>,
+    pub cookies: BTreeMap<String, String>,
 }
 
 /// A page as it came.
@@ -35,7 +35,7 @@ pub struct Form {
 impl Visitor {
     pub fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
-        Self { http, address, cookie: None }
+        Self { http, address, cookies: BTreeMap::new() }
     }
 
     /// A visitor who has signed in with `secret`.
@@ -103,14 +103,16 @@ impl Visitor {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(cookie) = &self.cookie {
-            request = request.header(COOKIE, cookie);
+        for (name, value) in &self.cookies {
+            request = request.header(COOKIE, format!("{name}={value}"));
         }
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         for set in headers.get_all(SET_COOKIE) {
             let pair = set.to_str().expect("text").split(';').next().unwrap_or_default();
-            self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
+            let (name, value) = pair.split_once('=').expect("a name and a value");
+            self.cookies.insert(name.to_owned(), value.to_owned());
+            self.cookies.retain(|_, value| !value.is_empty());
         }
         Page { status, address: address.to_owned(), headers, html: response.text().await.expect("a page") }
     }

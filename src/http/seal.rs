@@ -1,0 +1,115 @@
+//! Cookies that only this service makes and reads.
+//!
+//! What a cookie holds is sealed under a key that every node has from the key file, so that any of them can serve the next request. The seal
+//! covers the cookie's name, lest one stand in for another, and the moment it ends, whatever the browser makes of that. No script reads it.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead, KeyInit as _, Payload},
+};
+use chrono::{DateTime, Utc};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::clock::Clock;
+
+const NONCE: usize = 24;
+
+/// Seals and opens. Cheap to clone.
+#[derive(Clone)]
+pub struct Seal {
+    cipher: XChaCha20Poly1305,
+    clock: Clock,
+}
+
+/// A kind of cookie.
+pub struct Cookie {
+    pub name: &'static str,
+    /// With whose requests it comes along, as `SameSite` says it.
+    pub same_site: &'static str,
+}
+
+impl Seal {
+    pub fn new(key: &[u8; 32], clock: Clock) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(key.into()), clock }
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// A cookie with `content`, as the value of `Set-Cookie`; one that came `over_https` stays with HTTPS.
+    pub fn close<T: Serialize>(
+        &self,
+        cookie: &Cookie,
+        content: &T,
+        ends: DateTime<Utc>,
+        over_https: bool,
+    ) -> Option<HeaderValue> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).ok()?;
+        let text = serde_json::to_vec(&(ends.timestamp(), content)).ok()?;
+        let payload = Payload { msg: &text, aad: cookie.name.as_bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
+        let value = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
+        cookie.set(&value, (ends - self.now()).num_seconds(), over_https)
+    }
+
+    /// What a cookie's value holds and when that ends, unless it has ended.
+    pub fn open<T: DeserializeOwned>(&self, cookie: &Cookie, value: &str) -> Option<(DateTime<Utc>, T)> {
+        let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
+        let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
+        let payload = Payload { msg: sealed, aad: cookie.name.as_bytes() };
+        let text = self.cipher.decrypt(&XNonce::from(<[u8; NONCE]>::try_from(nonce).ok()?), payload).ok()?;
+        let (ends, content) = serde_json::from_slice(&text).ok()?;
+        let ends = DateTime::from_timestamp(ends, 0)?;
+        (self.now() < ends).then_some((ends, content))
+    }
+}
+
+impl Cookie {
+    /// Its value in a request.
+    pub fn find<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let value = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+        let mut pairs = value.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| *name == self.name).map(|(_, value)| value)
+    }
+
+    /// Its end, as the value of `Set-Cookie`.
+    pub fn end(&self) -> Option<HeaderValue> {
+        self.set("", 0, false)
+    }
+
+    fn set(&self, value: &str, seconds: i64, over_https: bool) -> Option<HeaderValue> {
+        let Self { name, same_site } = self;
+        let secure = if over_https { "; Secure" } else { "" };
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}").parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Cookie = Cookie { name: "one", same_site: "Strict" };
+    const OTHER: Cookie = Cookie { name: "other", same_site: "Lax" };
+
+    #[test]
+    fn a_cookie_is_read_by_every_node_and_in_no_other_s_place_until_it_ends() {
+        let clock = Clock::fixed(DateTime::from_timestamp(1_000_000_000, 0).unwrap());
+        let seal = |key: u8| Seal::new(&[key; 32], clock.clone());
+        let ends = clock.now() + chrono::TimeDelta::minutes(1);
+        let set = seal(1).close(&ONE, &"content", ends, true).unwrap();
+        let set = set.to_str().unwrap();
+        assert!(!set.contains("content") && set.ends_with("; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure"));
+        let headers = HeaderMap::from_iter([(header::COOKIE, format!("none=1; {set}").parse().unwrap())]);
+        let value = ONE.find(&headers).unwrap();
+        let open = |key: u8, cookie: &Cookie| seal(key).open::<String>(cookie, value);
+        assert_eq!(open(1, &ONE), Some((ends, "content".to_owned())));
+        assert_eq!((open(2, &ONE), open(1, &OTHER)), (None, None));
+        assert!(OTHER.find(&headers).is_none());
+        clock.advance(std::time::Duration::from_mins(1));
+        assert_eq!(open(1, &ONE), None);
+    }
+}
