@@ -34,6 +34,8 @@ pub struct Config {
     pub database_url: String,
     /// `CLAIMCHECK_LISTEN`: where requests are served; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// `CLAIMCHECK_METRICS_LISTEN`: where what is counted can be read, by anybody who gets there; nowhere unless it is set.
+    pub metrics_listen: Option<SocketAddr>,
     /// `CLAIMCHECK_KEYS`: the file with the keys that are kept outside the database.
     pub keys: Option<PathBuf>,
     /// `CLAIMCHECK_REVEAL_DAYS`: how long an issued code may be revealed again; 0: it is shown once only.
@@ -80,6 +82,7 @@ impl Config {
         Self {
             database_url: url.to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            metrics_listen: None,
             keys: None,
             reveal_days: 30,
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
@@ -106,6 +109,7 @@ impl Config {
         let defaults = Self::for_database(&url);
         Ok(Self {
             listen: parsed(variable, "CLAIMCHECK_LISTEN", "an address and port, like 127.0.0.1:8000", defaults.listen)?,
+            metrics_listen: address(variable, "CLAIMCHECK_METRICS_LISTEN")?,
             keys: variable("CLAIMCHECK_KEYS")?.map(PathBuf::from),
             reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
             retention: Some(number(variable, "CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
@@ -148,6 +152,13 @@ fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
 fn parsed<T: FromStr>(variable: &Variables, name: &'static str, form: &str, default: T) -> Result<T, ConfigError> {
     let Some(text) = variable(name)? else { return Ok(default) };
     text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() })
+}
+
+fn address(variable: &Variables, name: &'static str) -> Result<Option<SocketAddr>, ConfigError> {
+    let form = "an address and port, like 127.0.0.1:9000";
+    let read =
+        |text: String| text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() });
+    variable(name)?.map(read).transpose()
 }
 
 fn number<T>(variable: &Variables, name: &'static str, range: RangeInclusive<T>, default: T) -> Result<T, ConfigError>
@@ -225,6 +236,7 @@ mod tests {
             ("DATABASE_URL", "mysql://u:secret@h/d", "like sqlite:"),
             ("DATABASE_URL", "sqlite::memory:", "a file"),
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
+            ("CLAIMCHECK_METRICS_LISTEN", "localhost", "an address and port"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
             ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
             ("CLAIMCHECK_TRUSTED_PROXIES", "proxy", "addresses and networks"),

@@ -11,6 +11,9 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     service.listen().await?;
     let stop = told_to_stop()?;
     print(&format!("listening on http://{}", service.address()))?;
+    if let Some(address) = service.metrics_address() {
+        print(&format!("metrics at http://{address}/metrics"))?;
+    }
     Ok(service.run(stop).await?)
 }
 

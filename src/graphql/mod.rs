@@ -38,6 +38,7 @@ use self::{
 use crate::{
     domain::{Actor, access::Directory},
     feed::Feed,
+    metrics::Metrics,
     store::Db,
 };
 
@@ -76,10 +77,11 @@ struct Inner {
     feed: Feed,
     limits: Limits,
     groups: Groups,
+    metrics: Metrics,
 }
 
 impl Graph {
-    pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits) -> Self {
+    pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits, metrics: Metrics) -> Self {
         let schema = build()
             .data(directory)
             .limit_depth(limits.depth)
@@ -88,7 +90,7 @@ impl Graph {
             .limit_recursive_depth(limits.recursion)
             .limit_directives(limits.directives)
             .finish();
-        Self(Arc::new(Inner { schema, db, feed, limits, groups: Groups::default() }))
+        Self(Arc::new(Inner { schema, db, feed, limits, groups: Groups::default(), metrics }))
     }
 
     /// Runs a query or a mutation of `actor`.
@@ -108,6 +110,16 @@ impl Graph {
         let turns = Turns::default();
         let request = self.prepared(audience, request, &turns);
         turns.drive(self.0.schema.execute_stream(request)).boxed()
+    }
+
+    /// Where its operations are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// How many different questions are subscribed to, and by how many.
+    pub fn subscribed(&self) -> (usize, usize) {
+        self.0.groups.count()
     }
 
     fn feed(&self) -> &Feed {

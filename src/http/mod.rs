@@ -1,7 +1,7 @@
 //! HTTP: the router, and what every request has in common.
 //!
 //! `/graphql` takes GraphQL over HTTP, its subscriptions as streams, and by upgrade GraphQL over WebSocket; `/schema.graphql` is the schema as text;
-//! `/graphiql` a page to try it on; `/livez` and `/readyz` are for whoever runs the service. Each request has an id,
+//! `/graphiql` a page to try it on; `/livez` and `/readyz` are for whoever runs the service, and so is `/metrics`, elsewhere. Each request has an id,
 //! which the client may give, which the answer repeats and which the log carries; each leaves one line in the log, with
 //! no body, no credential and no query string in it. Reading a document, running it and wording its errors is the
 //! modules' business; deciding anything about the domain is nobody's here.
@@ -12,6 +12,8 @@ mod guard;
 pub mod health;
 mod lane;
 pub mod listen;
+mod measure;
+pub mod metrics;
 mod negotiation;
 mod origin;
 mod parameter;
@@ -163,12 +165,14 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    let status = response.status().as_u16();
+    http.graph.metrics().request(route.as_ref().map(MatchedPath::as_str), status, started.elapsed());
     let operation = response.extensions().get::<OperationName>().and_then(|name| name.0.as_deref());
     tracing::info!(
         request.id = %id,
         http.method = %method,
         http.route = route.as_ref().map_or("none", MatchedPath::as_str),
-        http.status = response.status().as_u16(),
+        http.status = status,
         operation.name = operation,
         duration.ms = started.elapsed().as_secs_f64() * 1000.0,
         "request"

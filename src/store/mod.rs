@@ -8,6 +8,7 @@ pub mod bulk;
 mod error;
 pub mod journal;
 pub mod keyring;
+mod look;
 mod open;
 mod script;
 mod tx;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 pub use self::{
     error::{Error, OpenError, Transient},
     keyring::Keyring,
+    look::Pool,
     open::{Pending, migration_status},
     tx::Tx,
 };

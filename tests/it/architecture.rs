@@ -35,20 +35,24 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Each module of the crate with those it may name; `ANYWHERE` may be named by all.
-const DIRECTION: [(&str, &[&str]); 16] = [
+const DIRECTION: [(&str, &[&str]); 17] = [
     ("main", &["cli", "config", "telemetry"]),
     ("cli", &["service", "graphql", "domain", "feed", "store", "entity", "config", "telemetry"]),
-    ("service", &["http", "console", "graphql", "feed", "task", "domain", "store", "entity", "config", "telemetry"]),
+    (
+        "service",
+        &["http", "console", "graphql", "feed", "task", "domain", "store", "entity", "config", "telemetry", "metrics"],
+    ),
     ("telemetry", &["config"]),
     ("config", &[]),
     ("console", &["http", "graphql", "domain", "config"]),
-    ("http", &["graphql", "domain", "config"]),
-    ("graphql", &["domain", "feed", "store", "entity", "config"]),
+    ("http", &["graphql", "domain", "config", "metrics"]),
+    ("graphql", &["domain", "feed", "store", "entity", "config", "metrics"]),
     ("feed", &["domain", "store", "entity"]),
-    ("task", &["domain", "store", "entity"]),
+    ("task", &["domain", "store", "entity", "metrics"]),
     ("domain", &["store", "entity"]),
     ("store", &["entity"]),
     ("entity", &[]),
+    ("metrics", &[]),
     ("clock", &[]),
     ("id", &[]),
     ("lib", &[]),
@@ -56,8 +60,11 @@ const DIRECTION: [(&str, &[&str]); 16] = [
 const ANYWHERE: [&str; 2] = ["clock", "id"];
 
 /// Crates that belong to some modules only.
-const FOREIGN: [(&str, &[&str]); 2] =
-    [("async_graphql", &["graphql", "http", "feed", "service", "cli"]), ("axum", &["http", "console", "service"])];
+const FOREIGN: [(&str, &[&str]); 3] = [
+    ("async_graphql", &["graphql", "http", "feed", "service", "cli"]),
+    ("axum", &["http", "console", "service"]),
+    ("prometheus_client", &["metrics"]),
+];
 
 /// Who may start tasks, and why.
 const SPAWNERS: [(&str, &str); 6] = [

@@ -26,6 +26,7 @@ mod input;
 mod keys;
 mod limit;
 mod machines;
+mod metrics;
 mod migrations;
 mod paging;
 mod provisioning;
@@ -76,6 +77,7 @@ fn main() -> std::process::ExitCode {
         idempotency::tests(),
         import::tests(),
         machines::tests(),
+        metrics::tests(),
         provisioning::tests(),
         purchase::tests(),
         redemption::tests(),

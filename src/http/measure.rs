@@ -1,0 +1,58 @@
+//! Measuring an operation, however it ends: also where whoever asked goes away before it does.
+
+use std::time::Instant;
+
+use async_graphql::{Request, parser::types::OperationType};
+
+use crate::{
+    graphql::{Graph, answer::Answer},
+    metrics::{Metrics, Operation},
+};
+
+/// An operation while it runs, counted when this is dropped.
+pub struct Measure {
+    metrics: Metrics,
+    name: Option<String>,
+    kind: &'static str,
+    started: Instant,
+    ran: bool,
+    outcome: String,
+}
+
+impl Measure {
+    /// Begins with a request that the guard has let through.
+    pub fn begin(graph: &Graph, kind: OperationType, request: &Request) -> Self {
+        let kind = match kind {
+            OperationType::Query => "query",
+            OperationType::Mutation => "mutation",
+            OperationType::Subscription => "subscription",
+        };
+        let name = request.operation_name.clone();
+        let outcome = "GIVEN_UP".to_owned();
+        Self { metrics: graph.metrics().clone(), name, kind, started: Instant::now(), ran: false, outcome }
+    }
+
+    /// It ended with this answer.
+    pub fn answered(mut self, answer: &Answer) {
+        self.ran = answer.executed;
+        answer.code().unwrap_or("OK").clone_into(&mut self.outcome);
+    }
+
+    /// It is a subscription, and has begun.
+    pub fn begun(mut self) {
+        self.ran = true;
+        "OK".clone_into(&mut self.outcome);
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        self.metrics.operation(&Operation {
+            name: self.name.as_deref(),
+            kind: self.kind,
+            ran: self.ran,
+            outcome: &self.outcome,
+            took: self.started.elapsed(),
+        });
+    }
+}
