@@ -44,6 +44,8 @@ pub struct Config {
     pub retention: Option<TimeDelta>,
     /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
     pub log: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that spans are sent to, by OTLP over HTTP; none unless it is set.
+    pub collector: Option<String>,
     /// `CLAIMCHECK_JWT_…`: whose tokens count beside the API keys; none's unless they are set.
     pub tokens: Option<Tokens>,
     /// `CLAIMCHECK_TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` says where a request comes from.
@@ -87,6 +89,7 @@ impl Config {
             reveal_days: 30,
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
             log: None,
+            collector: None,
             tokens: None,
             proxies: Networks::default(),
             origins: Arc::default(),
@@ -116,6 +119,7 @@ impl Config {
                 .filter(|days| *days > 0)
                 .map(TimeDelta::days),
             log: variable("CLAIMCHECK_LOG")?,
+            collector: collector(variable)?,
             tokens: Tokens::read(variable)?,
             proxies: Networks::read(variable, "CLAIMCHECK_TRUSTED_PROXIES")?,
             origins: origin::origins(variable, "CLAIMCHECK_CORS_ORIGINS")?,
@@ -152,6 +156,16 @@ fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
 fn parsed<T: FromStr>(variable: &Variables, name: &'static str, form: &str, default: T) -> Result<T, ConfigError> {
     let Some(text) = variable(name)? else { return Ok(default) };
     text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() })
+}
+
+fn collector(variable: &Variables) -> Result<Option<String>, ConfigError> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let address = variable(NAME)?;
+    let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+    if address.as_ref().is_none_or(is_address) {
+        return Ok(address);
+    }
+    Err(ConfigError::Malformed { variable: NAME, form: "like http://localhost:4318".to_owned() })
 }
 
 fn address(variable: &Variables, name: &'static str) -> Result<Option<SocketAddr>, ConfigError> {
@@ -237,6 +251,7 @@ mod tests {
             ("DATABASE_URL", "sqlite::memory:", "a file"),
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
             ("CLAIMCHECK_METRICS_LISTEN", "localhost", "an address and port"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "like http://"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
             ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
             ("CLAIMCHECK_TRUSTED_PROXIES", "proxy", "addresses and networks"),

@@ -80,6 +80,8 @@ enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Telemetry(#[from] telemetry::TelemetryError),
+    #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
     Open(#[from] store::OpenError),

@@ -18,6 +18,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{
     Http, OperationName,
@@ -165,8 +166,8 @@ pub(super) async fn execute(
     request: Request,
     limits: &Limits,
 ) -> Answer {
-    let measure = Measure::begin(graph, kind, &request);
-    let execution = AssertUnwindSafe(graph.execute(actor, request)).catch_unwind();
+    let measure = Measure::begin(graph, &actor, kind, &request);
+    let execution = AssertUnwindSafe(graph.execute(actor, request)).catch_unwind().instrument(measure.span.clone());
     let response = match timeout(limits.request_timeout, execution).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
@@ -191,8 +192,8 @@ pub(super) async fn subscribe(
     request: Request,
     resume: Option<String>,
 ) -> Result<Delivery, Answer> {
-    let measure = Measure::begin(graph, OperationType::Subscription, &request);
-    let begun = graph.subscribe(actor, request, resume).await;
+    let measure = Measure::begin(graph, actor, OperationType::Subscription, &request);
+    let begun = graph.subscribe(actor, request, resume).instrument(measure.span.clone()).await;
     match &begun {
         Ok(_) => measure.begun(),
         Err(answer) => measure.answered(answer),

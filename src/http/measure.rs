@@ -1,10 +1,12 @@
-//! Measuring an operation, however it ends: also where whoever asked goes away before it does.
+//! Measuring an operation, for the counts and as a span, however it ends: also where whoever asked goes away before it does.
 
 use std::time::Instant;
 
 use async_graphql::{Request, parser::types::OperationType};
+use tracing::{Span, field::Empty};
 
 use crate::{
+    domain::Actor,
     graphql::{Graph, answer::Answer},
     metrics::{Metrics, Operation},
 };
@@ -17,19 +19,32 @@ pub struct Measure {
     started: Instant,
     ran: bool,
     outcome: String,
+    pub span: Span,
 }
+
+/// What is shown of a name, which may be as long as its document.
+const LONGEST: usize = 64;
 
 impl Measure {
     /// Begins with a request that the guard has let through.
-    pub fn begin(graph: &Graph, kind: OperationType, request: &Request) -> Self {
+    pub fn begin(graph: &Graph, actor: &Actor, kind: OperationType, request: &Request) -> Self {
         let kind = match kind {
             OperationType::Query => "query",
             OperationType::Mutation => "mutation",
             OperationType::Subscription => "subscription",
         };
         let name = request.operation_name.clone();
+        let shown = name.as_deref().and_then(|name| name.get(..name.floor_char_boundary(LONGEST)));
+        let span = tracing::info_span!(
+            "operation",
+            otel.name = kind,
+            operation.name = shown,
+            operation.kind = kind,
+            operation.outcome = Empty,
+            principal.kind = %actor.role,
+        );
         let outcome = "GIVEN_UP".to_owned();
-        Self { metrics: graph.metrics().clone(), name, kind, started: Instant::now(), ran: false, outcome }
+        Self { metrics: graph.metrics().clone(), name, kind, started: Instant::now(), ran: false, outcome, span }
     }
 
     /// It ended with this answer.
@@ -47,6 +62,7 @@ impl Measure {
 
 impl Drop for Measure {
     fn drop(&mut self) {
+        self.span.record("operation.outcome", &self.outcome);
         self.metrics.operation(&Operation {
             name: self.name.as_deref(),
             kind: self.kind,

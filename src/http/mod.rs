@@ -43,6 +43,7 @@ use axum::{
 };
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Span, field::Empty};
 
 use self::{auth::Authenticator, health::Readiness, origin::Page, session::Sessions};
 pub use self::{
@@ -53,6 +54,7 @@ pub use self::{
 use crate::{
     config::{Limits, Networks},
     graphql::Graph,
+    telemetry,
 };
 
 /// What the routes work with.
@@ -147,9 +149,10 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
     let route = request.extensions().get::<MatchedPath>().cloned();
     let page = Page::of(request.headers(), &http.origins);
 
+    let span = span(&id, &request, route.as_ref());
     let mut response = match page.settle(&request) {
         Some(response) => response,
-        None => next.run(request).await,
+        None => next.run(request).instrument(span.clone()).await,
     };
 
     let headers = response.headers_mut();
@@ -166,6 +169,10 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     http.graph.metrics().request(route.as_ref().map(MatchedPath::as_str), status, started.elapsed());
     let operation = response.extensions().get::<OperationName>().and_then(|name| name.0.as_deref());
     tracing::info!(
@@ -178,6 +185,24 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
         "request"
     );
     response
+}
+
+/// The request as a span, which goes on where the client's own is.
+fn span(id: &str, request: &Request, route: Option<&MatchedPath>) -> Span {
+    let route = route.map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "request",
+        otel.name = route,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        request.id = id,
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    telemetry::follow(&span, ["traceparent", "tracestate"].map(|name| (name, header(name))));
+    span
 }
 
 fn given_id(request: &Request) -> Option<String> {

@@ -45,7 +45,7 @@ const DIRECTION: [(&str, &[&str]); 17] = [
     ("telemetry", &["config"]),
     ("config", &[]),
     ("console", &["http", "graphql", "domain", "config"]),
-    ("http", &["graphql", "domain", "config", "metrics"]),
+    ("http", &["graphql", "domain", "config", "metrics", "telemetry"]),
     ("graphql", &["domain", "feed", "store", "entity", "config", "metrics"]),
     ("feed", &["domain", "store", "entity"]),
     ("task", &["domain", "store", "entity", "metrics"]),
@@ -60,19 +60,22 @@ const DIRECTION: [(&str, &[&str]); 17] = [
 const ANYWHERE: [&str; 2] = ["clock", "id"];
 
 /// Crates that belong to some modules only.
-const FOREIGN: [(&str, &[&str]); 3] = [
+const FOREIGN: [(&str, &[&str]); 5] = [
     ("async_graphql", &["graphql", "http", "feed", "service", "cli"]),
     ("axum", &["http", "console", "service"]),
     ("prometheus_client", &["metrics"]),
+    ("opentelemetry", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
 ];
 
 /// Who may start tasks, and why.
-const SPAWNERS: [(&str, &str); 6] = [
+const SPAWNERS: [(&str, &str); 7] = [
     ("http/listen.rs", "a connection, in a tracker that ends with the listener"),
     ("service.rs", "the composition root, which also ends what it starts"),
     ("http/socket", "a socket's operations, in the tracker that shutdown waits for"),
     ("http/stream.rs", "a stream of answers, in the same tracker"),
     ("http/lane.rs", "a request that came by a socket, on the lane for requests; it ends with whoever waits for it"),
+    ("telemetry/collector.rs", "a batch of spans on its way, which a thread of the library's own waits for"),
     ("store/tx.rs", "the wait for the beginning of a transaction, which must not be given up half-way"),
 ];
 

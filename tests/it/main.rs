@@ -39,6 +39,7 @@ mod release;
 mod reservation;
 mod revoke;
 mod schema;
+mod spans;
 mod subscription;
 mod support;
 mod suspend;
@@ -82,6 +83,7 @@ fn main() -> std::process::ExitCode {
         purchase::tests(),
         redemption::tests(),
         reservation::tests(),
+        spans::tests(),
         support::tests(),
         sweep::tests(),
         command_line::tests(),
