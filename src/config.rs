@@ -1,17 +1,18 @@
 //! The settings of a process: the only reader of the environment.
 //!
 //! A [`Config`] is read once, whole, before anything is opened; what is malformed is one error that names the variable and the form its
-//! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. Values are
-//! never printed, for the address of a database may hold its password. Clock and ids stand here too, so that a test can hold them still.
+//! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. An
+//! error never repeats a value, for the address of a database may hold its password; whoever wants to see the settings is shown what was
+//! asked for while they were read, so that nothing can be read and not shown. Clock and ids stand here too, so that a test can hold them still.
 
 mod document;
 mod limit;
 mod origin;
 mod token;
+mod variable;
 
 use std::{
     net::SocketAddr,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -20,10 +21,13 @@ use std::{
 use chrono::TimeDelta;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
-pub use self::{document::Documents, limit::Limits, origin::Networks, token::Tokens};
+use self::variable::{Variables, malformed};
+pub use self::{document::Documents, limit::Limits, origin::Networks, token::Tokens, variable::Setting};
 
 use crate::{clock::Clock, id::Ids};
 
+/// The database that is used where none is named.
+const DATABASE: &str = "sqlite:claimcheck.db";
 /// How old an event may be that somebody has missed who resumes, unless it is said otherwise.
 const RETENTION_DAYS: i64 = 30;
 
@@ -76,7 +80,14 @@ pub enum ConfigError {
 impl Config {
     /// The settings of this process.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&environment)
+        Self::read(&Variables::new(&environment))
+    }
+
+    /// Every variable that this process reads, with what it is set to here.
+    pub fn settings() -> Result<Vec<Setting>, ConfigError> {
+        let variables = Variables::new(&environment);
+        Self::read(&variables)?;
+        Ok(variables.asked())
     }
 
     /// The defaults, for the database at `url`.
@@ -100,25 +111,29 @@ impl Config {
     }
 
     fn read(variable: &Variables) -> Result<Self, ConfigError> {
-        let url = variable("DATABASE_URL")?.unwrap_or_else(|| "sqlite:claimcheck.db".to_owned());
+        let url = variable.address("DATABASE_URL", DATABASE)?.unwrap_or_else(|| DATABASE.to_owned());
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
-            let form = "like sqlite:claimcheck.db or postgres://user@host/database";
-            return Err(ConfigError::Malformed { variable: "DATABASE_URL", form: form.to_owned() });
+            return Err(malformed("DATABASE_URL", "like sqlite:claimcheck.db or postgres://user@host/database"));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
             let form = "a file, like sqlite:claimcheck.db: a database in memory cannot be shared by connections";
-            return Err(ConfigError::Malformed { variable: "DATABASE_URL", form: form.to_owned() });
+            return Err(malformed("DATABASE_URL", form));
         }
         let defaults = Self::for_database(&url);
         Ok(Self {
-            listen: parsed(variable, "CLAIMCHECK_LISTEN", "an address and port, like 127.0.0.1:8000", defaults.listen)?,
-            metrics_listen: address(variable, "CLAIMCHECK_METRICS_LISTEN")?,
-            keys: variable("CLAIMCHECK_KEYS")?.map(PathBuf::from),
-            reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
-            retention: Some(number(variable, "CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
+            listen: variable.parsed(
+                "CLAIMCHECK_LISTEN",
+                "an address and port, like 127.0.0.1:8000",
+                defaults.listen,
+            )?,
+            metrics_listen: variable
+                .optional("CLAIMCHECK_METRICS_LISTEN", "an address and port, like 127.0.0.1:9000")?,
+            keys: variable.text("CLAIMCHECK_KEYS", "beside a SQLite database")?.map(PathBuf::from),
+            reveal_days: variable.number("CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
+            retention: Some(variable.number("CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
                 .filter(|days| *days > 0)
                 .map(TimeDelta::days),
-            log: variable("CLAIMCHECK_LOG")?,
+            log: variable.text("CLAIMCHECK_LOG", "info")?,
             collector: collector(variable)?,
             tokens: Tokens::read(variable)?,
             proxies: Networks::read(variable, "CLAIMCHECK_TRUSTED_PROXIES")?,
@@ -139,58 +154,24 @@ impl Config {
     }
 }
 
-/// Where variables come from: the environment, or a test.
-type Variables<'a> = dyn Fn(&'static str) -> Result<Option<String>, ConfigError> + 'a;
-
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(ConfigError::Malformed { variable: name, form: "text in UTF-8".to_owned() })
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(malformed(name, "text in UTF-8")),
     }
 }
 
-fn parsed<T: FromStr>(variable: &Variables, name: &'static str, form: &str, default: T) -> Result<T, ConfigError> {
-    let Some(text) = variable(name)? else { return Ok(default) };
-    text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() })
-}
-
+/// The address of a collector.
 fn collector(variable: &Variables) -> Result<Option<String>, ConfigError> {
     const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    let address = variable(NAME)?;
+    let address = variable.address(NAME, "")?;
     let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
     if address.as_ref().is_none_or(is_address) {
-        return Ok(address);
-    }
-    Err(ConfigError::Malformed { variable: NAME, form: "like http://localhost:4318".to_owned() })
-}
-
-fn address(variable: &Variables, name: &'static str) -> Result<Option<SocketAddr>, ConfigError> {
-    let form = "an address and port, like 127.0.0.1:9000";
-    let read =
-        |text: String| text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() });
-    variable(name)?.map(read).transpose()
-}
-
-fn number<T>(variable: &Variables, name: &'static str, range: RangeInclusive<T>, default: T) -> Result<T, ConfigError>
-where
-    T: FromStr + PartialOrd + std::fmt::Display,
-{
-    let (least, most) = range.into_inner();
-    let form = format!("a whole number from {least} to {most}");
-    let value = parsed(variable, name, &form, default)?;
-    if value < least || value > most { Err(ConfigError::Malformed { variable: name, form }) } else { Ok(value) }
-}
-
-fn switch(variable: &Variables, name: &'static str, default: bool) -> Result<bool, ConfigError> {
-    match variable(name)?.as_deref() {
-        None => Ok(default),
-        Some("on") => Ok(true),
-        Some("off") => Ok(false),
-        Some(_) => Err(ConfigError::Malformed { variable: name, form: "on or off".to_owned() }),
+        Ok(address)
+    } else {
+        Err(malformed(NAME, "like http://localhost:4318"))
     }
 }
 
@@ -207,10 +188,10 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(&|name| {
-            let value = pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            Ok(value)
-        })
+        let find = |name: &'static str| {
+            Ok(pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        Config::read(&Variables::new(&find))
     }
 
     #[test]

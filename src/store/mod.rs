@@ -28,7 +28,7 @@ pub use self::{
     error::{Error, OpenError, Transient},
     keyring::Keyring,
     look::Pool,
-    open::{Pending, migration_status},
+    open::{Pending, migration_status, shown},
     tx::Tx,
 };
 use crate::{clock::Clock, id::Ids};

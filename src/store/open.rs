@@ -211,7 +211,7 @@ async fn refuse_old_sqlite(connection: &DatabaseConnection, url: &str) -> Result
 }
 
 /// The address without what must not be shown: the password.
-fn shown(url: &str) -> String {
+pub fn shown(url: &str) -> String {
     // Settings behind a question mark may hold one as well.
     let url = url.split('?').next().unwrap_or_default();
     match (url.split_once("://"), url.rsplit_once('@')) {
