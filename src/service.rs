@@ -299,7 +299,8 @@ fn readiness(db: &Db, feed: &Feed) -> Readiness {
             let (db, feed) = &*state;
             // They were applied when the database was opened, and a later version only adds to them.
             let database = db.head().await.is_ok();
-            Report { database, migrations: database, feed_lag: Some(feed.lag()) }
+            let keys = db.knows_all_codes().await.unwrap_or(database);
+            Report { database, migrations: database, keys, feed_lag: Some(feed.lag()) }
         }
     })
 }
