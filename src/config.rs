@@ -1,18 +1,19 @@
 //! The settings of a process: the only reader of the environment.
 //!
 //! A [`Config`] is read once, whole, before anything is opened; what is malformed is one error that names the variable and the form its
-//! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. Values are
-//! never printed, for the address of a database may hold its password. Clock and ids stand here too, so that a test can hold them still.
+//! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. An
+//! error never repeats a value, for the address of a database may hold its password; whoever wants to see the settings is shown what was
+//! asked for while they were read, so that nothing can be read and not shown. Clock and ids stand here too, so that a test can hold them still.
 
 mod document;
 mod limit;
 mod origin;
 mod sign_in;
 mod token;
+mod variable;
 
 use std::{
     net::SocketAddr,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -21,16 +22,20 @@ use std::{
 use chrono::TimeDelta;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
+use self::variable::{Variables, malformed};
 pub use self::{
     document::Documents,
     limit::Limits,
     origin::Networks,
     sign_in::{ClientSecret, SignIn},
     token::{Tokens, is_safe},
+    variable::{Setting, Shown},
 };
 
 use crate::{clock::Clock, id::Ids};
 
+/// The database that is used where none is named.
+const DATABASE: &str = "sqlite:claimcheck.db";
 /// How old an event may be that somebody has missed who resumes, unless it is said otherwise.
 const RETENTION_DAYS: i64 = 30;
 
@@ -41,6 +46,8 @@ pub struct Config {
     pub database_url: String,
     /// `CLAIMCHECK_LISTEN`: where requests are served; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// `CLAIMCHECK_METRICS_LISTEN`: where what is counted can be read, by anybody who gets there; nowhere unless it is set.
+    pub metrics_listen: Option<SocketAddr>,
     /// `CLAIMCHECK_KEYS`: the file with the keys that are kept outside the database.
     pub keys: Option<PathBuf>,
     /// `CLAIMCHECK_REVEAL_DAYS`: how long an issued code may be revealed again; 0: it is shown once only.
@@ -49,6 +56,8 @@ pub struct Config {
     pub retention: Option<TimeDelta>,
     /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
     pub log: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that spans are sent to, by OTLP over HTTP; none unless it is set.
+    pub collector: Option<String>,
     /// `CLAIMCHECK_JWT_…`: whose tokens count beside the API keys; none's unless they are set.
     pub tokens: Option<Tokens>,
     /// `CLAIMCHECK_TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` says where a request comes from.
@@ -84,7 +93,14 @@ pub enum ConfigError {
 impl Config {
     /// The settings of this process.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&environment)
+        Self::read(&Variables::new(&environment))
+    }
+
+    /// Every variable that this process reads, with what it is set to here.
+    pub fn settings() -> Result<Vec<Setting>, ConfigError> {
+        let variables = Variables::new(&environment);
+        Self::read(&variables)?;
+        Ok(variables.asked())
     }
 
     /// The defaults, for the database at `url`.
@@ -92,10 +108,12 @@ impl Config {
         Self {
             database_url: url.to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            metrics_listen: None,
             keys: None,
             reveal_days: 30,
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
             log: None,
+            collector: None,
             tokens: None,
             proxies: Networks::default(),
             origins: Arc::default(),
@@ -106,24 +124,30 @@ impl Config {
     }
 
     fn read(variable: &Variables) -> Result<Self, ConfigError> {
-        let url = variable("DATABASE_URL")?.unwrap_or_else(|| "sqlite:claimcheck.db".to_owned());
+        let url = variable.address("DATABASE_URL", DATABASE)?.unwrap_or_else(|| DATABASE.to_owned());
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
-            let form = "like sqlite:claimcheck.db or postgres://user@host/database";
-            return Err(ConfigError::Malformed { variable: "DATABASE_URL", form: form.to_owned() });
+            return Err(malformed("DATABASE_URL", "like sqlite:claimcheck.db or postgres://user@host/database"));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
             let form = "a file, like sqlite:claimcheck.db: a database in memory cannot be shared by connections";
-            return Err(ConfigError::Malformed { variable: "DATABASE_URL", form: form.to_owned() });
+            return Err(malformed("DATABASE_URL", form));
         }
         let defaults = Self::for_database(&url);
         Ok(Self {
-            listen: parsed(variable, "CLAIMCHECK_LISTEN", "an address and port, like 127.0.0.1:8000", defaults.listen)?,
-            keys: variable("CLAIMCHECK_KEYS")?.map(PathBuf::from),
-            reveal_days: number(variable, "CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
-            retention: Some(number(variable, "CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
+            listen: variable.parsed(
+                "CLAIMCHECK_LISTEN",
+                "an address and port, like 127.0.0.1:8000",
+                defaults.listen,
+            )?,
+            metrics_listen: variable
+                .optional("CLAIMCHECK_METRICS_LISTEN", "an address and port, like 127.0.0.1:9000")?,
+            keys: variable.text("CLAIMCHECK_KEYS", "beside a SQLite database")?.map(PathBuf::from),
+            reveal_days: variable.number("CLAIMCHECK_REVEAL_DAYS", 0..=3_650, defaults.reveal_days)?,
+            retention: Some(variable.number("CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
                 .filter(|days| *days > 0)
                 .map(TimeDelta::days),
-            log: variable("CLAIMCHECK_LOG")?,
+            log: variable.text("CLAIMCHECK_LOG", "info")?,
+            collector: collector(variable)?,
             tokens: Tokens::read(variable)?,
             proxies: Networks::read(variable, "CLAIMCHECK_TRUSTED_PROXIES")?,
             origins: origin::origins(variable, "CLAIMCHECK_CORS_ORIGINS")?,
@@ -143,41 +167,24 @@ impl Config {
     }
 }
 
-/// Where variables come from: the environment, or a test.
-type Variables<'a> = dyn Fn(&'static str) -> Result<Option<String>, ConfigError> + 'a;
-
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(ConfigError::Malformed { variable: name, form: "text in UTF-8".to_owned() })
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(malformed(name, "text in UTF-8")),
     }
 }
 
-fn parsed<T: FromStr>(variable: &Variables, name: &'static str, form: &str, default: T) -> Result<T, ConfigError> {
-    let Some(text) = variable(name)? else { return Ok(default) };
-    text.parse().map_err(|_| ConfigError::Malformed { variable: name, form: form.to_owned() })
-}
-
-fn number<T>(variable: &Variables, name: &'static str, range: RangeInclusive<T>, default: T) -> Result<T, ConfigError>
-where
-    T: FromStr + PartialOrd + std::fmt::Display,
-{
-    let (least, most) = range.into_inner();
-    let form = format!("a whole number from {least} to {most}");
-    let value = parsed(variable, name, &form, default)?;
-    if value < least || value > most { Err(ConfigError::Malformed { variable: name, form }) } else { Ok(value) }
-}
-
-fn switch(variable: &Variables, name: &'static str, default: bool) -> Result<bool, ConfigError> {
-    match variable(name)?.as_deref() {
-        None => Ok(default),
-        Some("on") => Ok(true),
-        Some("off") => Ok(false),
-        Some(_) => Err(ConfigError::Malformed { variable: name, form: "on or off".to_owned() }),
+/// The address of a collector.
+fn collector(variable: &Variables) -> Result<Option<String>, ConfigError> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let address = variable.address(NAME, "")?;
+    let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+    if address.as_ref().is_none_or(is_address) {
+        Ok(address)
+    } else {
+        Err(malformed(NAME, "like http://localhost:4318"))
     }
 }
 
@@ -194,10 +201,10 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(&|name| {
-            let value = pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            Ok(value)
-        })
+        let find = |name: &'static str| {
+            Ok(pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        Config::read(&Variables::new(&find))
     }
 
     #[test]
@@ -237,6 +244,8 @@ mod tests {
             ("DATABASE_URL", "mysql://u:secret@h/d", "like sqlite:"),
             ("DATABASE_URL", "sqlite::memory:", "a file"),
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
+            ("CLAIMCHECK_METRICS_LISTEN", "localhost", "an address and port"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "like http://"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
             ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
             ("CLAIMCHECK_TRUSTED_PROXIES", "proxy", "addresses and networks"),

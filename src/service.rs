@@ -5,6 +5,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     net::TcpListener,
     time::{MissedTickBehavior, interval, timeout},
@@ -18,13 +19,14 @@ use crate::{
     feed::Feed,
     graphql::{self, Graph},
     http::{
-        DeliveryLane, Http, Seats,
+        self, DeliveryLane, Http, Seats,
         auth::Authenticator,
         health::{Readiness, Report},
         listen,
         session::Sessions,
     },
-    store::{Db, Error, OpenError, Settings},
+    metrics::{Metrics, Pool, Reading},
+    store::{self, Db, Error, OpenError, Settings},
     task::{
         keys,
         sequence::{Sequencer, sequence_all},
@@ -36,6 +38,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long the loops may take to end after that.
 const WIND_DOWN: Duration = Duration::from_secs(5);
+/// How long who asks for metrics waits for the database.
+const LOOK: Duration = Duration::from_secs(2);
 /// How often it is written which keys were used.
 const USES: Duration = Duration::from_secs(15);
 
@@ -52,14 +56,16 @@ pub enum ServiceError {
     Tokens(#[source] io::Error),
     #[error("cannot start the threads that deliver: {0}. Allow this process more threads")]
     Threads(#[source] io::Error),
-    #[error("cannot listen on {address}: {cause}. Set CLAIMCHECK_LISTEN to an address and port that are free")]
-    Listen { address: SocketAddr, cause: io::Error },
+    #[error("cannot listen on {address}: {cause}. Set {variable} to an address and port that are free")]
+    Listen { variable: &'static str, address: SocketAddr, cause: io::Error },
 }
 
 /// A service that has been opened.
 pub struct Service {
     listen: SocketAddr,
+    metrics_listen: Option<SocketAddr>,
     limits: Limits,
+    metrics: Metrics,
     db: Db,
     feed: Feed,
     graph: Graph,
@@ -69,6 +75,7 @@ pub struct Service {
     origins: Arc<[String]>,
     sessions: Sessions,
     listener: Option<TcpListener>,
+    metrics_listener: Option<TcpListener>,
 }
 
 /// Opens the database that is configured and migrates it, without its keys, for a command that may take its time.
@@ -114,29 +121,50 @@ impl Service {
         db.open_keys(&key_file).await?;
         let feed = Feed::open(db.clone(), config.retention).await?;
         let directory = Directory::new(db.clone());
-        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), graph_limits(&config.limits));
+        let metrics = Metrics::default();
+        let limits = graph_limits(&config.limits);
+        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), limits, metrics.clone());
         let auth = Authenticator::new(directory.clone(), config.tokens.clone(), config.clock.clone())
             .map_err(ServiceError::Tokens)?;
         let sessions = Sessions::new(&db.keyring()?.session(), db.clock().clone());
-        let Config { listen, limits, proxies, origins, .. } = config;
-        Ok(Self { listen, limits, db, feed, graph, directory, auth, proxies, origins, sessions, listener: None })
+        let Config { listen, metrics_listen, limits, proxies, origins, .. } = config;
+        Ok(Self {
+            listen,
+            metrics_listen,
+            limits,
+            metrics,
+            db,
+            feed,
+            graph,
+            directory,
+            auth,
+            proxies,
+            origins,
+            sessions,
+            listener: None,
+            metrics_listener: None,
+        })
     }
 
-    /// Takes the port. Requests wait there until the service runs.
+    /// Takes its ports. Requests wait there until the service runs.
     pub async fn listen(&mut self) -> Result<(), ServiceError> {
-        let address = self.listen;
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
-            io::Result::Ok((listener.local_addr()?, listener))
-        };
-        let (address, listener) = bound.await.map_err(|cause| ServiceError::Listen { address, cause })?;
+        let (address, listener) = bind("CLAIMCHECK_LISTEN", self.listen).await?;
         (self.listen, self.listener) = (address, Some(listener));
+        if let Some(address) = self.metrics_listen {
+            let (address, listener) = bind("CLAIMCHECK_METRICS_LISTEN", address).await?;
+            (self.metrics_listen, self.metrics_listener) = (Some(address), Some(listener));
+        }
         Ok(())
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Where what is counted can be read, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_listen
     }
 
     /// The database beneath.
@@ -154,6 +182,11 @@ impl Service {
 
         let lane = DeliveryLane::start().map_err(ServiceError::Threads)?;
         let (sockets, stop_serving) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(listener) = self.metrics_listener.take() {
+            // To the end of the loops, so that one sees how a service drains.
+            let router = http::metrics::router(self.reader(sockets.clone()));
+            loops.spawn(listen::serve(listener, router, self.patience(), stop_loops.clone()));
+        }
         let serving = self.serve(sockets.clone(), &lane, stop_serving.clone());
         let mut serving = std::pin::pin!(serving);
         let ended = tokio::select! {
@@ -183,12 +216,29 @@ impl Service {
     }
 
     fn start_loops(&self, loops: &TaskTracker, stop: &CancellationToken) {
-        let sequencer = Sequencer::new(self.db.clone(), self.feed.sequenced());
+        let sequencer = Sequencer::new(self.db.clone(), self.feed.sequenced(), self.metrics.clone());
         loops.spawn(sequencer.run(stop.clone()));
         loops.spawn(self.feed.tail().run(stop.clone()));
-        loops.spawn(sweep::run(self.db.clone(), stop.clone()));
+        loops.spawn(sweep::run(self.db.clone(), self.metrics.clone(), stop.clone()));
         loops.spawn(keys::run(self.db.clone(), stop.clone()));
         loops.spawn(write_uses(self.directory.clone(), stop.clone()));
+    }
+
+    fn patience(&self) -> listen::Patience {
+        listen::Patience { head: self.limits.head_timeout, write: self.limits.write_timeout }
+    }
+
+    /// Makes the text of the metrics, as often as it is asked for.
+    fn reader(
+        &self,
+        connections: TaskTracker,
+    ) -> impl Fn() -> BoxFuture<'static, String> + Clone + Send + Sync + 'static {
+        let (metrics, db, feed, graph) = (self.metrics.clone(), self.db.clone(), self.feed.clone(), self.graph.clone());
+        move || {
+            let (metrics, db, feed, graph) = (metrics.clone(), db.clone(), feed.clone(), graph.clone());
+            let connections = connections.clone();
+            async move { metrics.text(&read(&db, &feed, &graph, connections.len()).await) }.boxed()
+        }
     }
 
     fn serve(
@@ -217,15 +267,23 @@ impl Service {
             lanes: lane.lanes(),
             ready: readiness(&self.db, &self.feed),
         };
-        let router = crate::http::router(http, pages);
+        let router = http::router(http, pages);
         let listener = self.listener.take();
-        let patience = listen::Patience { head: self.limits.head_timeout, write: self.limits.write_timeout };
+        let patience = self.patience();
         async move {
             if let Some(listener) = listener {
                 listen::serve(listener, router, patience, shutdown).await;
             }
         }
     }
+}
+
+async fn bind(variable: &'static str, address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServiceError> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        io::Result::Ok((listener.local_addr()?, listener))
+    };
+    bound.await.map_err(|cause| ServiceError::Listen { variable, address, cause })
 }
 
 fn graph_limits(limits: &Limits) -> graphql::Limits {
@@ -241,9 +299,30 @@ fn readiness(db: &Db, feed: &Feed) -> Readiness {
             let (db, feed) = &*state;
             // They were applied when the database was opened, and a later version only adds to them.
             let database = db.head().await.is_ok();
-            Report { database, migrations: database, feed_lag: Some(feed.lag()) }
+            let keys = db.knows_all_codes().await.unwrap_or(database);
+            Report { database, migrations: database, keys, feed_lag: Some(feed.lag()) }
         }
     })
+}
+
+/// How the service stands now. What a database that is away would say is left out, after a moment.
+async fn read(db: &Db, feed: &Feed, graph: &Graph, connections: usize) -> Reading {
+    let standing = timeout(LOOK, db.standing()).await.ok().and_then(Result::ok);
+    let (groups, subscribers) = graph.subscribed();
+    Reading {
+        statements: db.statements(),
+        pools: db
+            .pools()
+            .into_iter()
+            .map(|store::Pool { name, open, idle, most }| Pool { name, open, idle, most })
+            .collect(),
+        journal: standing.map(|(head, waiting)| (head, waiting.to_std().unwrap_or_default())),
+        delivered: feed.head().position(),
+        lag: feed.lag(),
+        groups,
+        subscribers,
+        connections,
+    }
 }
 
 async fn write_uses(directory: Directory, shutdown: CancellationToken) {

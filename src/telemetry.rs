@@ -1,23 +1,55 @@
-//! The log: the only caller of the subscriber.
+//! The log and the traces: the only caller of the subscriber.
 //!
-//! Everything goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything
-//! else. A panic is one line there as well, never a backtrace.
+//! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything
+//! else. A panic is one line there as well, never a backtrace. Spans (request, operation, transaction) go to a collector, where one is
+//! named, and cost nothing where none is; they say what the log says: ids, names, roles, times, and never what a client sent.
+
+mod collector;
 
 use std::{
-    io::IsTerminal,
+    collections::HashMap,
+    io::{self, IsTerminal},
     panic::{self, PanicHookInfo},
+    time::Duration,
 };
 
-use tracing::{Level, dispatcher};
-use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+use opentelemetry::{propagation::TextMapPropagator, trace::TracerProvider};
+use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use tokio::task::block_in_place;
+use tracing::{Level, Span, dispatcher};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry,
+    util::SubscriberInitExt,
+};
 
 use crate::config::{Config, ConfigError};
 
 /// What is logged where nothing else is said.
 const USUAL: &str = "info,sea_orm_migration=warn,sqlx=warn";
 
-/// Starts the log of a service.
-pub fn start(config: &Config) -> Result<(), ConfigError> {
+/// How long spans may take to be sent when the process ends.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// What is to be ended when all else has.
+#[must_use]
+pub struct Telemetry(Option<SdkTracerProvider>);
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("spans cannot be sent as OTEL_EXPORTER_OTLP_ENDPOINT says: {0}")]
+    Collector(#[from] io::Error),
+}
+
+/// Starts the log of a service, and its traces.
+pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(USUAL)).map_err(|_| ConfigError::Malformed {
         variable: "CLAIMCHECK_LOG",
         form: "a filter like info, or warn,claimcheck=debug".to_owned(),
@@ -25,17 +57,50 @@ pub fn start(config: &Config) -> Result<(), ConfigError> {
     // These print whole messages of sockets, with the credentials in them: whatever the filter says, they do not.
     let tells = filter_fn(|what| {
         let wordy = what.target().starts_with("tungstenite") || what.target().starts_with("tokio_tungstenite");
-        !wordy || *what.level() <= Level::INFO
+        what.is_event() && (!wordy || *what.level() <= Level::INFO)
     });
-    let terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    let tells = filter.and(tells.with_max_level_hint(LevelFilter::TRACE));
+    let terminal = io::stderr().is_terminal();
+    let log = fmt::layer().with_writer(io::stderr).with_ansi(terminal);
+    let log = if terminal { log.boxed() } else { log.json().flatten_event(true).boxed() };
+
+    let provider = config.collector.as_deref().map(collector::provider).transpose()?;
+    let spans = provider.as_ref().map(|provider| {
+        let own = filter_fn(|what| what.is_span() && what.target().starts_with("claimcheck"));
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("claimcheck"))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+            .with_filter(own.with_max_level_hint(LevelFilter::INFO))
+    });
     // One that is there already, as in a process that runs several services, stays.
-    let _ = if terminal {
-        log.finish().with(tells).try_init()
-    } else {
-        log.json().flatten_event(true).finish().with(tells).try_init()
-    };
-    Ok(())
+    let _ = registry().with(log.with_filter(tells)).with(spans).try_init();
+    Ok(Telemetry(provider))
+}
+
+impl Telemetry {
+    /// Sends the spans that are left, or gives them up in time.
+    pub fn end(self) {
+        if let Some(provider) = self.0
+            && block_in_place(|| provider.shutdown_with_timeout(FLUSH)).is_err()
+        {
+            tracing::warn!("the last spans could not be sent");
+        }
+    }
+}
+
+/// Has the span go on where a client's trace is, by its `traceparent` and `tracestate` headers. What is no such header is passed over.
+pub fn follow(span: &Span, headers: [(&str, Option<&str>); 2]) {
+    if span.is_disabled() {
+        return;
+    }
+    let given = headers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    let client = TraceContextPropagator::new().extract(&given.collect::<HashMap<_, _>>());
+    // It is new: it has no parent yet.
+    let _ = span.set_parent(client);
 }
 
 /// From now on a panic is one line: in the log, or on standard error where there is no log.

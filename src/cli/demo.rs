@@ -37,7 +37,7 @@ const SOLD: [&str; 3] = ["85123A", "71053", "22633"];
 const PAUSE: Duration = Duration::from_secs(2);
 
 pub async fn run(mut config: Config) -> Result<(), Failure> {
-    telemetry::start(&config)?;
+    let telemetry = telemetry::start(&config)?;
     let directory = tempfile::tempdir()?;
     config.database_url = format!("sqlite:{}", directory.path().join("demo.db").display());
     config.keys = None;
@@ -54,10 +54,12 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
     welcome(&db, &actor, service.address(), reseller).await?;
 
     let channels = [web, portal];
-    tokio::select! {
-        ended = service.run(stop) => Ok(ended?),
+    let ended = tokio::select! {
+        ended = service.run(stop) => ended.map_err(Failure::from),
         failed = live(&db, &actor, &channels) => failed,
-    }
+    };
+    telemetry.end();
+    ended
 }
 
 async fn channel(

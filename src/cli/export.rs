@@ -3,6 +3,7 @@
 use std::io;
 
 use clap::Subcommand;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Failure, progress};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         self, Actor,
         activation_code::{self, Export, Exported},
     },
+    entity::order_line,
     id::OrderId,
     service::{finish, open_database},
     store::Db,
@@ -44,7 +46,8 @@ pub async fn run(config: &Config, action: Action) -> Result<(), Failure> {
 }
 
 async fn codes(db: &Db, order_id: OrderId, reason: String) -> Result<(), Failure> {
-    let bar = progress::spinner();
+    let bar = progress::steps(units(db, order_id).await?);
+    bar.set_message("codes");
     let mut output = csv::Writer::from_writer(io::stdout().lock());
     let actor = Actor::system("export");
     let mut page = Export { order_id, reason, first: activation_code::MOST, after: None };
@@ -66,6 +69,13 @@ async fn codes(db: &Db, order_id: OrderId, reason: String) -> Result<(), Failure
     }
     bar.finish_and_clear();
     Ok(output.flush()?)
+}
+
+/// The units of an order: no more codes than that can be shown.
+async fn units(db: &Db, order_id: OrderId) -> Result<usize, Failure> {
+    let lines = order_line::Entity::find().filter(order_line::COLUMN.order_id.eq(order_id)).all(db.reader()).await;
+    let quantities = lines.map_err(crate::store::Error::from)?.into_iter().map(|line| line.quantity);
+    Ok(quantities.map(|quantity| usize::try_from(quantity).unwrap_or_default()).sum())
 }
 
 /// What kept a row from being written, as it is: a reader who has seen enough is no failure.

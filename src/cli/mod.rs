@@ -4,6 +4,7 @@
 //! code 1; a mistake in the command itself is 2. A command that writes migrates an older database first, may run beside services, and
 //! leaves its events numbered.
 
+mod config;
 mod demo;
 mod export;
 mod import;
@@ -45,7 +46,8 @@ const SETTINGS: &str = "Environment:
   CLAIMCHECK_KEYS         file with the code and cursor keys [default: beside a SQLite database]
   CLAIMCHECK_REVEAL_DAYS  days an issued code may be revealed again [default: 30]
   CLAIMCHECK_LOG          what is logged [default: info]
-  CLAIMCHECK_MAX_…        limits, described in the README";
+  CLAIMCHECK_MAX_…        limits, described in the README
+`claimcheck config` prints every variable, and what it is set to.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -68,6 +70,8 @@ enum Command {
     /// Export what has been issued
     #[command(subcommand)]
     Export(export::Action),
+    /// Print every setting, what it is set to and where from; no password
+    Config,
     /// Print the GraphQL schema
     Schema,
     /// Prove the invariants over the whole database, and name each row that breaks one
@@ -79,6 +83,8 @@ enum Command {
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::TelemetryError),
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
@@ -152,6 +158,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Keys(action) => keys::run(&Config::from_env()?, action).await,
             Command::Key(action) => key::run(&Config::from_env()?, action).await,
             Command::Export(action) => export::run(&Config::from_env()?, action).await,
+            Command::Config => config::run(),
             Command::Schema => schema::run(),
             Command::Verify => verify::run(&Config::from_env()?).await,
         }

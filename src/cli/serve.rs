@@ -6,12 +6,17 @@ use super::{Failure, print};
 use crate::{config::Config, service::Service, telemetry};
 
 pub async fn run(config: Config) -> Result<(), Failure> {
-    telemetry::start(&config)?;
+    let telemetry = telemetry::start(&config)?;
     let mut service = Service::open(config).await?;
     service.listen().await?;
     let stop = told_to_stop()?;
     print(&format!("listening on http://{}", service.address()))?;
-    Ok(service.run(stop).await?)
+    if let Some(address) = service.metrics_address() {
+        print(&format!("metrics at http://{address}/metrics"))?;
+    }
+    let ended = service.run(stop).await;
+    telemetry.end();
+    Ok(ended?)
 }
 
 /// Ends when the process is told to: by an interrupt from the terminal, or a request to terminate. From this call on neither ends it by

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{ConfigError, Documents, Variables, number, switch};
+use super::{ConfigError, Documents, Variables, malformed};
 
 /// How much is served, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,16 +97,16 @@ impl Default for Limits {
 impl Limits {
     pub(super) fn read(variable: &Variables) -> Result<Self, ConfigError> {
         let default = Self::default();
-        let count = |name, most, default| number(variable, name, 1..=most, default);
+        let count = |name, most, default| variable.number(name, 1..=most, default);
         let seconds = |name, default: Duration| {
-            Ok::<_, ConfigError>(Duration::from_secs(number(variable, name, 1..=3_600, default.as_secs())?))
+            Ok::<_, ConfigError>(Duration::from_secs(variable.number(name, 1..=3_600, default.as_secs())?))
         };
         Ok(Self {
             body_bytes: count("CLAIMCHECK_MAX_BODY_BYTES", 1 << 30, default.body_bytes)?,
             head_timeout: seconds("CLAIMCHECK_MAX_HEAD_SECONDS", default.head_timeout)?,
             body_timeout: seconds("CLAIMCHECK_MAX_BODY_SECONDS", default.body_timeout)?,
             request_timeout: seconds("CLAIMCHECK_MAX_REQUEST_SECONDS", default.request_timeout)?,
-            introspection: switch(variable, "CLAIMCHECK_INTROSPECTION", default.introspection)?,
+            introspection: variable.switch("CLAIMCHECK_INTROSPECTION", default.introspection)?,
             documents: trusted(variable)?,
             document_tokens: count("CLAIMCHECK_MAX_TOKENS", 1_000_000, default.document_tokens)?,
             expanded_selections: count("CLAIMCHECK_MAX_SELECTIONS", 1_000_000, default.expanded_selections)?,
@@ -121,15 +121,14 @@ impl Limits {
             customer_sockets: count("CLAIMCHECK_MAX_CUSTOMER_SOCKETS", 10_000_000, default.customer_sockets)?,
             order_units: count("CLAIMCHECK_MAX_ORDER_UNITS", 10_000_000, default.order_units)?,
             order_lines: count("CLAIMCHECK_MAX_ORDER_LINES", 100_000, default.order_lines)?,
-            guesses: number(variable, "CLAIMCHECK_MAX_GUESSES", 1..=1_000_000, default.guesses)?,
-            server_guesses: number(variable, "CLAIMCHECK_MAX_SERVER_GUESSES", 1..=1_000_000, default.server_guesses)?,
-            provisioning_attempts: number(
-                variable,
+            guesses: variable.number("CLAIMCHECK_MAX_GUESSES", 1..=1_000_000, default.guesses)?,
+            server_guesses: variable.number("CLAIMCHECK_MAX_SERVER_GUESSES", 1..=1_000_000, default.server_guesses)?,
+            provisioning_attempts: variable.number(
                 "CLAIMCHECK_MAX_PROVISIONING_ATTEMPTS",
                 1..=1_000,
                 default.provisioning_attempts,
             )?,
-            connections: number(variable, "CLAIMCHECK_MAX_CONNECTIONS", 2..=10_000, default.connections)?,
+            connections: variable.number("CLAIMCHECK_MAX_CONNECTIONS", 2..=10_000, default.connections)?,
             ..default
         })
     }
@@ -137,10 +136,9 @@ impl Limits {
 
 fn trusted(variable: &Variables) -> Result<Option<Documents>, ConfigError> {
     const NAME: &str = "CLAIMCHECK_TRUSTED_DOCUMENTS";
-    let Some(file) = variable(NAME)? else { return Ok(None) };
+    let Some(file) = variable.text(NAME, "")? else { return Ok(None) };
     let documents = Documents::read(Path::new(&file));
-    documents.map(Some).map_err(|cause| ConfigError::Malformed {
-        variable: NAME,
-        form: format!("a JSON file with the documents by their ids, which it is not: {cause}"),
+    documents.map(Some).map_err(|cause| {
+        malformed(NAME, &format!("a JSON file with the documents by their ids, which it is not: {cause}"))
     })
 }

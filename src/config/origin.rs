@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, str::FromStr, sync::Arc};
 
-use super::{ConfigError, Variables};
+use super::{ConfigError, Variables, malformed};
 
 /// Networks, as `10.0.0.0/8` or `::1`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +28,8 @@ impl Networks {
 
     pub(super) fn read(variable: &Variables, name: &'static str) -> Result<Self, ConfigError> {
         let form = "addresses and networks with commas between them, like 10.0.0.0/8,::1";
-        let networks = Self::listed(&variable(name)?.unwrap_or_default());
-        networks.ok_or_else(|| ConfigError::Malformed { variable: name, form: form.to_owned() })
+        let networks = Self::listed(&variable.text(name, "")?.unwrap_or_default());
+        networks.ok_or_else(|| malformed(name, form))
     }
 }
 
@@ -63,12 +63,12 @@ impl FromStr for Network {
 /// Origins of pages, each as a browser names it: `https://shop.example.com`.
 pub(super) fn origins(variable: &Variables, name: &'static str) -> Result<Arc<[String]>, ConfigError> {
     let form = "origins with commas between them, each like https://shop.example.com, with no path and no *";
-    let origins = listed(&variable(name)?.unwrap_or_default(), |item| {
+    let origins = listed(&variable.text(name, "")?.unwrap_or_default(), |item| {
         let (scheme, host) = item.split_once("://")?;
         let plain = |text: &str| !text.is_empty() && !text.contains(['/', '*', '?', '#', '@', ' ']);
         (plain(scheme) && plain(host) && item.to_ascii_lowercase() == item).then(|| item.to_owned())
     });
-    origins.ok_or_else(|| ConfigError::Malformed { variable: name, form: form.to_owned() })
+    origins.ok_or_else(|| malformed(name, form))
 }
 
 fn listed<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Arc<[T]>> {
@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_scheme_and_a_host() {
-        let read = |text: &str| origins(&|_| Ok(Some(text.to_owned())), "N").ok().map(|origins| origins.len());
+        let read = |text: &str| {
+            origins(&Variables::new(&|_| Ok(Some(text.to_owned()))), "N").ok().map(|origins| origins.len())
+        };
         assert_eq!(read(""), Some(0));
         assert_eq!(read("https://a.example, http://localhost:3000"), Some(2));
         for text in ["*", "a.example", "https://a.example/", "https://*.a.example", "null", "https://A.example"] {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ConfigError, Variables, token::is_safe};
+use super::{ConfigError, Variables, malformed, token::is_safe};
 
 /// What a provider knows this service by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,15 +60,16 @@ impl SignIn {
     /// The settings for the provider called `issuer`, if there is one.
     pub(super) fn read(variable: &Variables, issuer: Option<&str>) -> Result<Option<Self>, ConfigError> {
         const PUBLIC_URL: &str = "CLAIMCHECK_PUBLIC_URL";
-        let (client_id, public_url) = (variable("CLAIMCHECK_OIDC_CLIENT_ID")?, variable(PUBLIC_URL)?);
-        let secret = variable("CLAIMCHECK_OIDC_CLIENT_SECRET")?;
-        let (name, scopes) = (variable("CLAIMCHECK_OIDC_NAME")?, variable("CLAIMCHECK_OIDC_SCOPES")?);
+        let (client_id, public_url) =
+            (variable.text("CLAIMCHECK_OIDC_CLIENT_ID", "")?, variable.address(PUBLIC_URL, "")?);
+        let secret = variable.secret("CLAIMCHECK_OIDC_CLIENT_SECRET")?;
+        let name = variable.text("CLAIMCHECK_OIDC_NAME", "the issuer's host")?;
+        let scopes = variable.text("CLAIMCHECK_OIDC_SCOPES", "openid")?;
         let (Some(issuer), Some(client_id), Some(public_url)) = (issuer, &client_id, &public_url) else {
             let unset = [&client_id, &public_url, &secret, &name, &scopes].into_iter().all(Option::is_none);
             return if unset { Ok(None) } else { Err(ConfigError::HalfSignIn) };
         };
         let default = Self::of(issuer, client_id, public_url);
-        let malformed = |variable, form: &str| ConfigError::Malformed { variable, form: form.to_owned() };
         let (_, host) = default.public_url.split_once("://").unwrap_or_default();
         if !is_safe(public_url) || host.is_empty() || host.contains(['/', '?', '#', '@']) {
             let form = "an address without a path, like https://claimcheck.example.com; http: is for this machine only";

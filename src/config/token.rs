@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::{ConfigError, SignIn, Variables, number};
+use super::{ConfigError, SignIn, Variables, malformed};
 
 /// What makes a token count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,26 +42,28 @@ impl Tokens {
 
     pub(super) fn read(variable: &Variables) -> Result<Option<Self>, ConfigError> {
         const KEYS: &str = "CLAIMCHECK_JWT_JWKS_URL";
-        let named = [variable("CLAIMCHECK_JWT_ISSUER")?, variable("CLAIMCHECK_JWT_AUDIENCE")?, variable(KEYS)?];
+        let default = Self::of("", "", "");
+        let claim = |name, default: String| Ok::<_, ConfigError>(variable.text(name, &default)?.unwrap_or(default));
+        let named = [
+            variable.text("CLAIMCHECK_JWT_ISSUER", "")?,
+            variable.text("CLAIMCHECK_JWT_AUDIENCE", "")?,
+            variable.address(KEYS, "")?,
+        ];
         let sign_in = SignIn::read(variable, named.first().and_then(Option::as_deref))?;
+        let role_claim = claim("CLAIMCHECK_JWT_ROLE_CLAIM", default.role_claim)?;
+        let partner_claim = claim("CLAIMCHECK_JWT_PARTNER_CLAIM", default.partner_claim)?;
+        let account_claim = claim("CLAIMCHECK_JWT_ACCOUNT_CLAIM", default.account_claim)?;
+        let leeway = default.leeway.num_seconds();
+        let leeway = TimeDelta::seconds(variable.number("CLAIMCHECK_JWT_LEEWAY_SECONDS", 0..=600, leeway)?);
         let [Some(issuer), Some(audience), Some(keys)] = &named else {
             return if named.iter().all(Option::is_none) { Ok(None) } else { Err(ConfigError::HalfTokens) };
         };
         if !is_safe(keys) {
-            let form = "like https://login.example.com/keys; http: is for a provider on this machine only".to_owned();
-            return Err(ConfigError::Malformed { variable: KEYS, form });
+            let form = "like https://login.example.com/keys; http: is for a provider on this machine only";
+            return Err(malformed(KEYS, form));
         }
-        let default = Self::of(issuer, audience, keys);
-        let leeway = number(variable, "CLAIMCHECK_JWT_LEEWAY_SECONDS", 0..=600, default.leeway.num_seconds())?;
-        let claim = |name, default| Ok::<_, ConfigError>(variable(name)?.unwrap_or(default));
-        Ok(Some(Self {
-            role_claim: claim("CLAIMCHECK_JWT_ROLE_CLAIM", default.role_claim)?,
-            partner_claim: claim("CLAIMCHECK_JWT_PARTNER_CLAIM", default.partner_claim)?,
-            account_claim: claim("CLAIMCHECK_JWT_ACCOUNT_CLAIM", default.account_claim)?,
-            leeway: TimeDelta::seconds(leeway),
-            sign_in,
-            ..default
-        }))
+        let of_provider = Self::of(issuer, audience, keys);
+        Ok(Some(Self { role_claim, partner_claim, account_claim, leeway, sign_in, ..of_provider }))
     }
 }
 

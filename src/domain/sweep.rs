@@ -46,7 +46,7 @@ impl Sweep {
 
     /// Begins a sweep over all that is due.
     pub fn begin(self) -> Walk {
-        Walk { sweep: self, after: None, failed: Vec::new() }
+        Walk { sweep: self, after: None, written: 0, failed: Vec::new() }
     }
 
     /// The units that are due, soonest first: where they are found, by which moment, and which table's row says so.
@@ -103,6 +103,8 @@ enum Which {
 pub struct Walk {
     sweep: Sweep,
     after: Option<Due>,
+    /// How many rows it has found and written.
+    pub written: usize,
     /// The units that could not be swept, and why.
     pub failed: Vec<(EntitlementId, Error)>,
 }
@@ -112,13 +114,18 @@ impl Walk {
     pub async fn step(&mut self, db: &Db) -> Result<bool, Error> {
         let system = Actor::system("sweep");
         let Some(finding) = self.sweep.due() else {
-            return Ok(super::once(db, &system, &self.sweep, forget).await? >= BATCH);
+            let forgotten = super::once(db, &system, &self.sweep, forget).await?;
+            self.written += forgotten;
+            return Ok(forgotten >= BATCH);
         };
         let (finding, which) = (&finding, Which::After(self.after));
         let found = match super::once(db, &system, &(self.sweep, finding, which), units).await {
             Err(Error::Store(cause @ store::Error::Unavailable(_))) => return Err(cause.into()),
             Err(_) => self.one_by_one(db, &system, finding).await?,
-            Ok(found) => found,
+            Ok(found) => {
+                self.written += found.len();
+                found
+            }
         };
         self.after = found.last().copied().or(self.after);
         Ok(found.len() >= BATCH)
@@ -131,7 +138,7 @@ impl Walk {
             match super::once(db, system, &(self.sweep, finding, Which::Only(due.id)), units).await {
                 Err(Error::Store(cause @ store::Error::Unavailable(_))) => return Err(cause.into()),
                 Err(cause) => self.failed.push((due.id, cause)),
-                Ok(_) => {}
+                Ok(written) => self.written += written.len(),
             }
         }
         Ok(found)

@@ -39,6 +39,7 @@ use self::{
 use crate::{
     domain::{Actor, access::Directory},
     feed::Feed,
+    metrics::Metrics,
     store::Db,
 };
 
@@ -79,11 +80,12 @@ struct Inner {
     groups: Groups,
     /// Where requests are answered.
     lane: Handle,
+    metrics: Metrics,
 }
 
 impl Graph {
     /// What is delivered is made on the runtime that this is called on.
-    pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits) -> Self {
+    pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits, metrics: Metrics) -> Self {
         let schema = build()
             .data(directory)
             .limit_depth(limits.depth)
@@ -92,7 +94,8 @@ impl Graph {
             .limit_recursive_depth(limits.recursion)
             .limit_directives(limits.directives)
             .finish();
-        Self(Arc::new(Inner { schema, db, feed, limits, groups: Groups::default(), lane: Handle::current() }))
+        let (groups, lane) = (Groups::default(), Handle::current());
+        Self(Arc::new(Inner { schema, db, feed, limits, groups, lane, metrics }))
     }
 
     /// Runs a query or a mutation of `actor`.
@@ -112,6 +115,16 @@ impl Graph {
         let turns = Turns::default();
         let request = self.prepared(audience, request, &turns);
         turns.drive(self.0.schema.execute_stream(request)).boxed()
+    }
+
+    /// Where its operations are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// How many different questions are subscribed to, and by how many.
+    pub fn subscribed(&self) -> (usize, usize) {
+        self.0.groups.count()
     }
 
     fn feed(&self) -> &Feed {

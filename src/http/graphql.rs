@@ -18,11 +18,13 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{
     Http, OperationName,
     auth::AuthError,
     client_address, guard,
+    measure::Measure,
     negotiation::{self, Accepted, Format},
     parameter, request_id, socket, stream,
 };
@@ -35,6 +37,7 @@ use crate::{
             Answer, BAD_USER_INPUT, FORBIDDEN, GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, INTERNAL,
             LIMIT_EXCEEDED, QUERY_TOO_COMPLEX, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE, refusal,
         },
+        delivery::Delivery,
     },
 };
 
@@ -85,9 +88,9 @@ pub async fn endpoint(State(http): State<Arc<Http>>, request: axum::extract::Req
                            protocol, and to clients that accept text/event-stream or multipart/mixed.";
             return refuse(format, Refusal::new(StatusCode::BAD_REQUEST, BAD_USER_INPUT, message));
         }
-        (Ok(OperationType::Query | OperationType::Mutation), _) => {
+        (Ok(kind @ (OperationType::Query | OperationType::Mutation)), _) => {
             let name = OperationName(request.operation_name.clone());
-            (execute(&http.graph, actor, request, &http.limits).await, name)
+            (execute(&http.graph, actor, kind, request, &http.limits).await, name)
         }
         (Err(error), _) => (Answer::refused(error), OperationName::default()),
     };
@@ -146,7 +149,9 @@ pub async fn run(graph: &Graph, actor: Arc<Actor>, members: &[(&str, &str)], lim
         Ok((kind, request))
     });
     let answer = match admitted {
-        Ok((OperationType::Query | OperationType::Mutation, request)) => execute(graph, actor, request, limits).await,
+        Ok((kind @ (OperationType::Query | OperationType::Mutation), request)) => {
+            execute(graph, actor, kind, request, limits).await
+        }
         Ok((OperationType::Subscription, _)) => {
             Answer::refused(refusal(BAD_USER_INPUT, "A subscription is followed, not run."))
         }
@@ -156,8 +161,15 @@ pub async fn run(graph: &Graph, actor: Arc<Actor>, members: &[(&str, &str)], lim
 }
 
 /// Runs a query or a mutation under the deadline; a panic in it is an answer like another.
-pub(super) async fn execute(graph: &Graph, actor: Arc<Actor>, request: Request, limits: &Limits) -> Answer {
-    let execution = AssertUnwindSafe(graph.execute(actor, request)).catch_unwind();
+pub(super) async fn execute(
+    graph: &Graph,
+    actor: Arc<Actor>,
+    kind: OperationType,
+    request: Request,
+    limits: &Limits,
+) -> Answer {
+    let measure = Measure::begin(graph, &actor, kind, &request);
+    let execution = AssertUnwindSafe(graph.execute(actor, request)).catch_unwind().instrument(measure.span.clone());
     let response = match timeout(limits.request_timeout, execution).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
@@ -170,7 +182,25 @@ pub(super) async fn execute(graph: &Graph, actor: Arc<Actor>, request: Request, 
             Executed::from_errors(vec![refusal(UNAVAILABLE, message)])
         }
     };
-    Answer::of(response, limits.errors)
+    let answer = Answer::of(response, limits.errors);
+    measure.answered(&answer);
+    answer
+}
+
+/// Begins a subscription, after the cursor `resume` where one is given.
+pub(super) async fn subscribe(
+    graph: &Graph,
+    actor: &Actor,
+    request: Request,
+    resume: Option<String>,
+) -> Result<Delivery, Answer> {
+    let measure = Measure::begin(graph, actor, OperationType::Subscription, &request);
+    let begun = graph.subscribe(actor, request, resume).instrument(measure.span.clone()).await;
+    match &begun {
+        Ok(_) => measure.begun(),
+        Err(answer) => measure.answered(answer),
+    }
+    begun
 }
 
 async fn read(body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Refusal> {

@@ -2,7 +2,7 @@
 //!
 //! `/livez` answers as long as the runtime turns; it asks nothing else, so that a database that is away does not get
 //! every node restarted. `/readyz` asks the service: the database answers, its migrations are the ones this binary
-//! knows, the feed keeps up; and the process is not on its way out. What is measured is the service's affair, the
+//! knows, the key file has the key of every code, the feed keeps up; and the process is not on its way out. What is measured is the service's affair, the
 //! verdict and its JSON are made here.
 
 use std::{sync::Arc, time::Duration};
@@ -26,13 +26,15 @@ pub struct Report {
     pub database: bool,
     /// Every migration of this binary is applied and no other.
     pub migrations: bool,
+    /// No code is out under a key that this process lacks.
+    pub keys: bool,
     /// How far the feed is behind the journal; none if that cannot be told.
     pub feed_lag: Option<Duration>,
 }
 
 impl Report {
     fn is_ready(&self) -> bool {
-        self.database && self.migrations && self.feed_lag.is_some_and(|lag| lag <= MOST_LAG)
+        self.database && self.migrations && self.keys && self.feed_lag.is_some_and(|lag| lag <= MOST_LAG)
     }
 }
 
@@ -65,6 +67,7 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Response {
         "status": if ready { "ready" } else { "unavailable" },
         "database": report.database,
         "migrations": report.migrations,
+        "keys": report.keys,
         "feedLagMilliseconds": report.feed_lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
         "draining": draining,
     });
@@ -77,11 +80,12 @@ mod tests {
 
     #[test]
     fn everything_must_hold_for_a_node_to_be_ready() {
-        let good = Report { database: true, migrations: true, feed_lag: Some(Duration::from_millis(40)) };
+        let good = Report { database: true, migrations: true, keys: true, feed_lag: Some(Duration::from_millis(40)) };
         assert!(good.is_ready());
         for bad in [
             Report { database: false, ..good },
             Report { migrations: false, ..good },
+            Report { keys: false, ..good },
             Report { feed_lag: None, ..good },
             Report { feed_lag: Some(Duration::from_secs(11)), ..good },
         ] {

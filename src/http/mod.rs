@@ -1,7 +1,7 @@
 //! HTTP: the router, and what every request has in common.
 //!
 //! `/graphql` takes GraphQL over HTTP, its subscriptions as streams, and by upgrade GraphQL over WebSocket; `/schema.graphql` is the schema as text;
-//! `/graphiql` a page to try it on; `/livez` and `/readyz` are for whoever runs the service. Each request has an id,
+//! `/graphiql` a page to try it on; `/livez` and `/readyz` are for whoever runs the service, and so is `/metrics`, elsewhere. Each request has an id,
 //! which the client may give, which the answer repeats and which the log carries; each leaves one line in the log, with
 //! no body, no credential and no query string in it. Reading a document, running it and wording its errors is the
 //! modules' business; deciding anything about the domain is nobody's here.
@@ -13,6 +13,8 @@ mod guard;
 pub mod health;
 mod lane;
 pub mod listen;
+mod measure;
+pub mod metrics;
 mod negotiation;
 mod origin;
 mod parameter;
@@ -43,6 +45,7 @@ use axum::{
 };
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Span, field::Empty};
 
 use self::{auth::Authenticator, health::Readiness, origin::Page, session::Sessions};
 pub use self::{
@@ -53,6 +56,7 @@ pub use self::{
 use crate::{
     config::{Limits, Networks},
     graphql::Graph,
+    telemetry,
 };
 
 /// What the routes work with.
@@ -147,9 +151,10 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
     let route = request.extensions().get::<MatchedPath>().cloned();
     let page = Page::of(request.headers(), &http.origins);
 
+    let span = span(&id, &request, route.as_ref());
     let mut response = match page.settle(&request) {
         Some(response) => response,
-        None => next.run(request).await,
+        None => next.run(request).instrument(span.clone()).await,
     };
 
     let headers = response.headers_mut();
@@ -165,17 +170,41 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    http.graph.metrics().request(route.as_ref().map(MatchedPath::as_str), status, started.elapsed());
     let operation = response.extensions().get::<OperationName>().and_then(|name| name.0.as_deref());
     tracing::info!(
         request.id = %id,
         http.method = %method,
         http.route = route.as_ref().map_or("none", MatchedPath::as_str),
-        http.status = response.status().as_u16(),
+        http.status = status,
         operation.name = operation,
         duration.ms = started.elapsed().as_secs_f64() * 1000.0,
         "request"
     );
     response
+}
+
+/// The request as a span, which goes on where the client's own is.
+fn span(id: &str, request: &Request, route: Option<&MatchedPath>) -> Span {
+    let route = route.map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "request",
+        otel.name = route,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        request.id = id,
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    telemetry::follow(&span, ["traceparent", "tracestate"].map(|name| (name, header(name))));
+    span
 }
 
 fn given_id(request: &Request) -> Option<String> {

@@ -19,7 +19,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{select, sync::mpsc, time::timeout};
 
 use super::{
-    Http,
+    Http, graphql,
     negotiation::Streaming,
     watch::{Event, Watch},
 };
@@ -53,7 +53,7 @@ pub async fn subscription(
         return single(&Answer::refused(error), streaming);
     };
     let resume = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-    let mut delivery = match http.graph.subscribe(&actor, request, resume.map(str::to_owned)).await {
+    let mut delivery = match graphql::subscribe(&http.graph, &actor, request, resume.map(str::to_owned)).await {
         Ok(delivery) => delivery,
         Err(refusal) => return single(&refusal, streaming),
     };

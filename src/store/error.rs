@@ -96,7 +96,7 @@ pub enum OpenError {
     #[error("{0} is not a claimcheck database: it has other tables. Name an empty database, or another file")]
     NotOurs(String),
     #[error(
-        "{url} was written by a newer claimcheck (it has the migration {migration}): run that version, or restore a backup"
+        "{url} was written by a newer claimcheck, with which this one does not get on (it has the migration {migration}): run that version, or restore a backup"
     )]
     Newer { url: String, migration: String },
     #[error("this claimcheck was built with SQLite {0}, which can corrupt a write-ahead log; it needs 3.51.3 or newer")]

@@ -3,7 +3,8 @@
 //! A file holds them: code keys (several live, for rotation; the newest one that the database knows is used for new codes), one key for
 //! cursors and one for digests of requests. The database records the ids of the code keys its rows depend on; a process whose file lacks
 //! one of them does not start, for it would answer `CODE_INVALID` to good codes. One that runs while keys are rotated reads its file again
-//! before it calls a code unknown; until the file has the new key, it says that it cannot tell.
+//! before it calls a code unknown; until the file has the new key, it says that it cannot tell. Once there are codes under that
+//! key, somebody else can: then it is not ready.
 
 mod file;
 mod rotate;
@@ -19,16 +20,22 @@ use aes::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce, aead::Aead};
+use chrono::TimeDelta;
 use hmac::{Hmac, Mac};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use sha2::Sha256;
 use uuid::Uuid;
 
 use self::file::File;
 pub use self::rotate::{KeyUse, rotate, status};
 use super::{Db, Error, Transient, Tx, journal::Origin};
-use crate::entity::code_key;
+use crate::{
+    entity::{activation_code, code_key},
+    id::ActivationCodeId,
+};
 
+/// How far the clocks of two nodes may be apart.
+const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 /// Bytes of a sealed code: the code and the tag of the seal.
 pub const SEALED: usize = 25 + 16;
 
@@ -188,6 +195,33 @@ impl Db {
         let used = used_keys(self.reader()).await?;
         self.keyring()?.renew(&used)?;
         Ok(())
+    }
+
+    /// Whether this process can tell every code from none: it holds the key of each, by now. A key that nobody has issued under yet is not
+    /// missed, for nobody would be better off elsewhere.
+    pub async fn knows_all_codes(&self) -> Result<bool, Error> {
+        let used = recorded(self.reader()).await?;
+        let ids: Vec<String> = used.iter().map(|key| key.id.clone()).collect();
+        if let Ok(_) | Err(KeyringError::Database(_)) = self.keyring()?.renew(&ids) {
+            return Ok(true);
+        }
+        let held = self.keyring()?.codes();
+        for key in used.iter().filter(|key| !held.holds(&key.id)) {
+            if self.has_codes_under(key).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether codes were issued under a key. Ids ascend with time, so only those since the key was made are looked at, and some before, for
+    /// clocks differ.
+    async fn has_codes_under(&self, key: &code_key::Model) -> Result<bool, Error> {
+        let since = u128::try_from((key.created_at - CLOCKS).timestamp_millis()).unwrap_or_default();
+        let code = activation_code::Entity::find()
+            .filter(activation_code::COLUMN.id.gte(ActivationCodeId(Uuid::from_u128(since << 80))))
+            .filter(activation_code::COLUMN.key_id.eq(key.id.as_str()));
+        Ok(code.one(self.reader()).await?.is_some())
     }
 }
 

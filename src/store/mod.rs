@@ -8,6 +8,7 @@ pub mod bulk;
 mod error;
 pub mod journal;
 pub mod keyring;
+mod look;
 mod open;
 mod script;
 mod tx;
@@ -26,7 +27,8 @@ use tokio::sync::watch;
 pub use self::{
     error::{Error, OpenError, Transient},
     keyring::Keyring,
-    open::{Pending, migration_status},
+    look::Pool,
+    open::{Pending, migration_status, shown},
     tx::Tx,
 };
 use crate::{clock::Clock, id::Ids};

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use migration::{MIGRATIONS, Migrator, MigratorTrait};
+use migration::{MIGRATIONS, Migrator, MigratorTrait, serves};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement,
     TransactionTrait,
@@ -30,7 +30,8 @@ pub struct Pending {
 }
 
 impl Db {
-    /// Opens the database at `url` and migrates it. Refuses one that is not ours, and one that a newer version has written.
+    /// Opens the database at `url` and migrates it. Refuses one that is not ours, and one that a newer version has migrated so that this one
+    /// does not get on with it.
     pub async fn open(
         url: &str,
         connections: u32,
@@ -39,9 +40,12 @@ impl Db {
         settings: Settings,
     ) -> Result<Self, OpenError> {
         let db = Self::connect(url, connections, clock, ids, settings).await?;
-        let unreachable = |cause: DbErr| OpenError::Failed { url: shown(url), cause: cause.to_string() };
         refuse_foreign(db.reader(), url).await?;
-        db.migrate(url).await.map_err(unreachable)?;
+        db.migrate(url).await.map_err(|cause| failed(url, &cause))?;
+        // Another node may have migrated it meanwhile.
+        for migration in refuse_foreign(db.reader(), url).await? {
+            tracing::info!(migration.name = %migration, "the database is of a newer version, which this one gets on with");
+        }
         Ok(db)
     }
 
@@ -86,30 +90,34 @@ impl Db {
             let patient = Database::connect(postgres(url, 2, None)).await?;
             let turn = patient.begin().await?;
             turn.execute_unprepared("SELECT pg_advisory_xact_lock(7311046)").await?;
-            Migrator::up(&patient, None).await?;
+            up(&patient).await?;
             turn.commit().await?;
             return patient.close().await;
         }
-        let mut attempt = Migrator::up(&self.0.writer, None).await;
+        let mut attempt = up(&self.0.writer).await;
         for _ in 0..20 {
             if attempt.is_ok() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
-            attempt = Migrator::up(&self.0.writer, None).await;
+            attempt = up(&self.0.writer).await;
         }
         attempt
     }
 }
 
-/// Each migration and whether the database at `url` has it; applies none.
+/// Applies what is missing. A newer version has left nothing to apply.
+async fn up(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    if unknown(connection).await?.is_empty() { Migrator::up(connection, None).await } else { Ok(()) }
+}
+
+/// Each migration and whether the database at `url` has it, those of a newer version last; applies none.
 pub async fn migration_status(url: &str) -> Result<Vec<Pending>, OpenError> {
     let db = Db::connect(url, 1, Clock::default(), Ids::default(), Settings::default()).await?;
-    refuse_foreign(db.reader(), url).await?;
-    let applied =
-        applied(db.reader()).await.map_err(|cause| OpenError::Failed { url: shown(url), cause: cause.to_string() })?;
+    let newer = refuse_foreign(db.reader(), url).await?;
+    let applied = applied(db.reader()).await.map_err(|cause| failed(url, &cause))?;
     let known = Migrator::migrations();
-    let names = known.iter().map(|migration| migration.name().to_owned());
+    let names = known.iter().map(|migration| migration.name().to_owned()).chain(newer);
     Ok(names.map(|name| Pending { applied: applied.contains(&name), name }).collect())
 }
 
@@ -176,6 +184,15 @@ async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> 
     names(connection, format!("SELECT version AS name FROM {MIGRATIONS}")).await
 }
 
+/// The migrations of the database that only a newer version knows.
+async fn unknown(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let known = Migrator::migrations();
+    let mut applied = applied(connection).await?;
+    applied.retain(|name| !known.iter().any(|migration| migration.name() == name));
+    applied.sort();
+    Ok(applied)
+}
+
 async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     let sql = if connection.get_database_backend() == DbBackend::Postgres {
         "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
@@ -185,18 +202,22 @@ async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     names(connection, sql.to_owned()).await
 }
 
-async fn refuse_foreign(connection: &DatabaseConnection, url: &str) -> Result<(), OpenError> {
-    let failed = |cause: DbErr| OpenError::Failed { url: shown(url), cause: cause.to_string() };
-    let tables = tables(connection).await.map_err(failed)?;
+/// Refuses a database that this version cannot serve; the migrations that only a newer one knows, where it can.
+async fn refuse_foreign(connection: &DatabaseConnection, url: &str) -> Result<Vec<String>, OpenError> {
+    let tables = tables(connection).await.map_err(|cause| failed(url, &cause))?;
     if !tables.is_empty() && !tables.iter().any(|table| table == MIGRATIONS) {
         return Err(OpenError::NotOurs(shown(url)));
     }
-    let known = Migrator::migrations();
-    let newer = applied(connection).await.map_err(failed)?;
-    match newer.into_iter().find(|name| !known.iter().any(|migration| migration.name() == name)) {
-        Some(migration) => Err(OpenError::Newer { url: shown(url), migration }),
-        None => Ok(()),
+    let newer = unknown(connection).await.map_err(|cause| failed(url, &cause))?;
+    let newest = Migrator::migrations().last().map(|migration| migration.name().to_owned()).unwrap_or_default();
+    match newer.iter().find(|name| !serves(name, &newest)) {
+        Some(migration) => Err(OpenError::Newer { url: shown(url), migration: migration.clone() }),
+        None => Ok(newer),
     }
+}
+
+fn failed(url: &str, cause: &DbErr) -> OpenError {
+    OpenError::Failed { url: shown(url), cause: cause.to_string() }
 }
 
 async fn refuse_old_sqlite(connection: &DatabaseConnection, url: &str) -> Result<(), OpenError> {
@@ -211,7 +232,7 @@ async fn refuse_old_sqlite(connection: &DatabaseConnection, url: &str) -> Result
 }
 
 /// The address without what must not be shown: the password.
-fn shown(url: &str) -> String {
+pub fn shown(url: &str) -> String {
     // Settings behind a question mark may hold one as well.
     let url = url.split('?').next().unwrap_or_default();
     match (url.split_once("://"), url.rsplit_once('@')) {

@@ -27,6 +27,7 @@ use super::{
     script::{Script, Write},
 };
 use tokio::sync::OnceCell;
+use tracing::Span;
 
 use crate::id::{Ids, RecordId};
 
@@ -59,6 +60,7 @@ impl Db {
     ///
     /// The operation owns its transaction and gives it back to have it committed, with its answer; what it does not give back is rolled
     /// back. An error of the commit itself is never retried: it may have happened.
+    #[tracing::instrument(name = "transaction", skip_all, fields(attempts))]
     pub async fn write<T, E, F>(&self, origin: &Origin, operation: impl Fn(Tx) -> F) -> Result<T, E>
     where
         E: From<Error> + Transient,
@@ -66,6 +68,7 @@ impl Db {
     {
         let mut attempt = 1;
         loop {
+            Span::current().record("attempts", attempt);
             let tx = self.begin(origin).await?;
             let failure = match operation(tx).await {
                 Ok((mut tx, value)) => match tx.flush().await {

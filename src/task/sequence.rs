@@ -13,7 +13,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Db, Error, journal::BATCH};
+use crate::{
+    metrics::Metrics,
+    store::{Db, Error, journal::BATCH},
+};
 
 /// How often to look for events of nodes that went away before they had numbered them.
 const POLL: Duration = Duration::from_millis(250);
@@ -36,12 +39,13 @@ pub struct Sequencer {
     db: Db,
     /// The commits of this process known to be numbered; moves with every batch.
     numbered: watch::Sender<u64>,
+    metrics: Metrics,
 }
 
 impl Sequencer {
     /// A sequencer that tells through `numbered` how many of the commits that [`Db::appended`] counts it knows to be numbered.
-    pub fn new(db: Db, numbered: watch::Sender<u64>) -> Self {
-        Self { db, numbered }
+    pub fn new(db: Db, numbered: watch::Sender<u64>, metrics: Metrics) -> Self {
+        Self { db, numbered, metrics }
     }
 
     /// Numbers until `shutdown`, and then once more what was committed by then.
@@ -71,6 +75,9 @@ impl Sequencer {
                 Ok(_) if failures > 0 => tracing::info!("events are numbered again"),
                 Ok(_) | Err(_) => {}
             }
+            if drained.is_err() {
+                self.metrics.turn_failed();
+            }
             failures = if drained.is_ok() { 0 } else { failures + 1 };
             let idle = matches!(drained, Ok(Drained::Whole));
             let pause = match drained {
@@ -90,7 +97,9 @@ impl Sequencer {
         loop {
             // Before the pass: what is committed while it runs is the next one's.
             let committed = *appended.borrow_and_update();
-            let Some(numbered) = self.db.sequence().await? else {
+            let turn = self.db.sequence().await?;
+            self.metrics.turn(turn);
+            let Some(numbered) = turn else {
                 // The other's batch may have begun before our last commit: what is ours is still to be seen.
                 let known = *self.numbered.borrow();
                 return Ok(if known < committed { Drained::Elsewhere } else { Drained::Whole });

@@ -5,12 +5,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::sweep::{Sweep, Walk},
+    domain::{
+        Error,
+        sweep::{Sweep, Walk},
+    },
     id::EntitlementId,
+    metrics::{Metrics, Walked},
     store::Db,
 };
 
@@ -22,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(15);
 struct Stuck(HashMap<Sweep, HashSet<EntitlementId>>);
 
 /// Sweeps until `shutdown`.
-pub async fn run(db: Db, shutdown: CancellationToken) {
+pub async fn run(db: Db, metrics: Metrics, shutdown: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stuck = Stuck::default();
@@ -32,27 +36,33 @@ pub async fn run(db: Db, shutdown: CancellationToken) {
             _ = ticks.tick() => {}
         }
         for sweep in Sweep::ALL {
-            if let Some(walk) = drain(&db, sweep, &shutdown).await {
-                tell(&mut stuck, sweep, &walk);
+            let started = Instant::now();
+            match drain(&db, sweep, &shutdown).await {
+                Ok(Some(walk)) => {
+                    let (rows, failed, took) = (walk.written, walk.failed.len(), started.elapsed());
+                    metrics.walked(Walked { sweep: format!("{sweep:?}"), rows, failed, took });
+                    tell(&mut stuck, sweep, &walk);
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    metrics.stumbled(format!("{sweep:?}"));
+                    tracing::warn!(error.cause = %error, sweep = ?sweep, "a sweep failed; it is tried again");
+                }
             }
         }
     }
 }
 
-/// Sweeps batch after batch until one finds less than it could take. None: it did not get to the end.
-async fn drain(db: &Db, sweep: Sweep, shutdown: &CancellationToken) -> Option<Walk> {
+/// Sweeps batch after batch until one finds less than it could take. None: the service ended before that.
+async fn drain(db: &Db, sweep: Sweep, shutdown: &CancellationToken) -> Result<Option<Walk>, Error> {
     let mut walk = sweep.begin();
     while !shutdown.is_cancelled() {
-        match walk.step(db).await {
-            Ok(true) => tokio::task::yield_now().await,
-            Ok(false) => return Some(walk),
-            Err(error) => {
-                tracing::warn!(error.cause = %error, sweep = ?sweep, "a sweep failed; it is tried again");
-                return None;
-            }
+        if !walk.step(db).await? {
+            return Ok(Some(walk));
         }
+        tokio::task::yield_now().await;
     }
-    None
+    Ok(None)
 }
 
 /// Logs what could not be swept, once until it could.

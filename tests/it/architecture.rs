@@ -35,20 +35,24 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Each module of the crate with those it may name; `ANYWHERE` may be named by all.
-const DIRECTION: [(&str, &[&str]); 16] = [
+const DIRECTION: [(&str, &[&str]); 17] = [
     ("main", &["cli", "config", "telemetry"]),
     ("cli", &["service", "graphql", "domain", "feed", "store", "entity", "config", "telemetry"]),
-    ("service", &["http", "console", "graphql", "feed", "task", "domain", "store", "entity", "config", "telemetry"]),
+    (
+        "service",
+        &["http", "console", "graphql", "feed", "task", "domain", "store", "entity", "config", "telemetry", "metrics"],
+    ),
     ("telemetry", &["config"]),
     ("config", &[]),
     ("console", &["http", "graphql", "domain", "config"]),
-    ("http", &["graphql", "domain", "config"]),
-    ("graphql", &["domain", "feed", "store", "entity", "config"]),
+    ("http", &["graphql", "domain", "config", "metrics", "telemetry"]),
+    ("graphql", &["domain", "feed", "store", "entity", "config", "metrics"]),
     ("feed", &["domain", "store", "entity"]),
-    ("task", &["domain", "store", "entity"]),
+    ("task", &["domain", "store", "entity", "metrics"]),
     ("domain", &["store", "entity"]),
     ("store", &["entity"]),
     ("entity", &[]),
+    ("metrics", &[]),
     ("clock", &[]),
     ("id", &[]),
     ("lib", &[]),
@@ -56,17 +60,23 @@ const DIRECTION: [(&str, &[&str]); 16] = [
 const ANYWHERE: [&str; 2] = ["clock", "id"];
 
 /// Crates that belong to some modules only.
-const FOREIGN: [(&str, &[&str]); 2] =
-    [("async_graphql", &["graphql", "http", "feed", "service", "cli"]), ("axum", &["http", "console", "service"])];
+const FOREIGN: [(&str, &[&str]); 5] = [
+    ("async_graphql", &["graphql", "http", "feed", "service", "cli"]),
+    ("axum", &["http", "console", "service"]),
+    ("prometheus_client", &["metrics"]),
+    ("opentelemetry", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
+];
 
 /// Who may start tasks, and why.
-const SPAWNERS: [(&str, &str); 7] = [
+const SPAWNERS: [(&str, &str); 8] = [
     ("http/listen.rs", "a connection, in a tracker that ends with the listener"),
     ("service.rs", "the composition root, which also ends what it starts"),
     ("http/socket", "a socket's operations, in the tracker that shutdown waits for"),
     ("http/stream.rs", "a stream of answers, in the same tracker"),
     ("http/lane.rs", "a request that came by a socket, on the lane for requests; it ends with whoever waits for it"),
     ("graphql/delivery/group.rs", "the driver of a group, which ends with it, and the answers that many may wait for"),
+    ("telemetry/collector.rs", "a batch of spans on its way, which a thread of the library's own waits for"),
     ("store/tx.rs", "the wait for the beginning of a transaction, which must not be given up half-way"),
 ];
 

@@ -27,6 +27,7 @@ pub fn tests() -> Vec<Test> {
         a_place_that_cannot_be_had_is_named,
         a_port_in_use_is_named,
         a_malformed_setting_is_named_and_not_repeated,
+        every_setting_is_shown_and_no_password,
         a_mistake_in_the_arguments_is_one_line,
         help_and_version_are_answers,
         codes_are_exported_and_told_of,
@@ -224,6 +225,51 @@ async fn a_malformed_setting_is_named_and_not_repeated(database: Database) {
         let ran = Program::over(&database).set("DATABASE_URL", &password).run(&["migrate", "status"]);
         assert!(!ran.refusal(1).contains("s3cret"), "{ran:?}");
     }
+}
+
+/// The names of variables that stand in the source of the settings, tests aside.
+fn variables() -> Vec<String> {
+    let sources = [
+        include_str!("../../src/config.rs"),
+        include_str!("../../src/config/limit.rs"),
+        include_str!("../../src/config/origin.rs"),
+        include_str!("../../src/config/token.rs"),
+        include_str!("../../src/config/variable.rs"),
+    ];
+    let read = sources.into_iter().map(|source| source.split("#[cfg(test)]").next().unwrap_or_default());
+    let is_name = |text: &&str| text.len() > 8 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    read.flat_map(|source| source.split('"').filter(is_name)).map(str::to_owned).collect()
+}
+
+async fn every_setting_is_shown_and_no_password(database: Database) {
+    let program = Program::over(&database)
+        .set("DATABASE_URL", "postgres://u:s3cret@h/d?password=s3cret")
+        .set("CLAIMCHECK_JWT_ISSUER", "i")
+        .set("CLAIMCHECK_JWT_AUDIENCE", "a")
+        .set("CLAIMCHECK_JWT_JWKS_URL", "https://u:s3cret@h/keys")
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:s3cret@h")
+        .set("CLAIMCHECK_MAX_PAGE", "25");
+    let shown = program.run(&["config"]).answer();
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let rows: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [
+        ["VARIABLE", "VALUE", "FROM"],
+        ["DATABASE_URL", "postgres://u@h/d", "environment"],
+        ["CLAIMCHECK_MAX_PAGE", "25", "environment"],
+        ["CLAIMCHECK_MAX_DEPTH", "16", "default"],
+        ["CLAIMCHECK_METRICS_LISTEN", "-", "default"],
+        ["CLAIMCHECK_INTROSPECTION", "on", "default"],
+        ["CLAIMCHECK_JWT_JWKS_URL", "https://u@h/keys", "environment"],
+    ] {
+        assert!(rows.contains(&row.to_vec()), "{row:?}: {shown}");
+    }
+    let variables = variables();
+    assert!(variables.len() > 30, "{variables:?}");
+    for name in &variables {
+        assert!(rows.iter().any(|row| row.first() == Some(&name.as_str())), "{name} is read and not shown");
+    }
+    let bare = program.unset("CLAIMCHECK_JWT_ISSUER").unset("CLAIMCHECK_JWT_AUDIENCE").unset("CLAIMCHECK_JWT_JWKS_URL");
+    assert_eq!(bare.run(&["config"]).answer().lines().count(), rows.len(), "as many, whatever is set");
 }
 
 async fn a_mistake_in_the_arguments_is_one_line(database: Database) {

@@ -11,6 +11,7 @@ use claimcheck::{
     entity::{kind::EventType, scope::Scope},
     feed::{Criteria, Cursor, CursorError, Feed, Filter, Listener},
     id::{EventId, Ids},
+    metrics::Metrics,
     store::{Db, Error, Settings, journal},
     task::sequence::Sequencer,
 };
@@ -57,7 +58,7 @@ impl Node {
         let feed = Feed::open(db.clone(), retention).await.expect("the feed opens");
         let stop = CancellationToken::new();
         tokio::spawn(feed.tail().run(stop.clone()));
-        tokio::spawn(Sequencer::new(db.clone(), feed.sequenced()).run(stop.clone()));
+        tokio::spawn(Sequencer::new(db.clone(), feed.sequenced(), Metrics::default()).run(stop.clone()));
         Self { db, feed, stop }
     }
 

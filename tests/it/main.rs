@@ -26,6 +26,7 @@ mod input;
 mod keys;
 mod limit;
 mod machines;
+mod metrics;
 mod migrations;
 mod paging;
 mod provisioning;
@@ -38,6 +39,7 @@ mod release;
 mod reservation;
 mod revoke;
 mod schema;
+mod spans;
 mod subscription;
 mod support;
 mod suspend;
@@ -76,10 +78,12 @@ fn main() -> std::process::ExitCode {
         idempotency::tests(),
         import::tests(),
         machines::tests(),
+        metrics::tests(),
         provisioning::tests(),
         purchase::tests(),
         redemption::tests(),
         reservation::tests(),
+        spans::tests(),
         support::tests(),
         sweep::tests(),
         command_line::tests(),

@@ -1,5 +1,7 @@
 //! The schema as clients read it: the file in the repository, what the service prints, and what introspection says.
 
+mod promise;
+
 use async_graphql::parser::{
     parse_schema,
     types::{FieldDefinition, InputValueDefinition, ServiceDocument, TypeDefinition, TypeKind, TypeSystemDefinition},
@@ -18,6 +20,7 @@ pub fn tests() -> Vec<Test> {
         every_input_can_be_repeated,
         ids_of_nodes_are_ids,
     ];
+    tests.extend(promise::tests());
     tests.extend(both_engines![the_schema_is_served, introspection_passes_the_limits]);
     tests
 }

@@ -57,6 +57,13 @@ impl Default for Groups {
 }
 
 impl Groups {
+    /// How many there are, and how many are in them: each listener holds its group once.
+    pub fn count(&self) -> (usize, usize) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let listeners = known.values().map(Weak::strong_count).filter(|listeners| *listeners > 0);
+        listeners.fold((0, 0), |(groups, all), listeners| (groups + 1, all + listeners))
+    }
+
     fn find(&self, likeness: &Likeness) -> Option<Arc<Group>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(likeness)?.upgrade()
     }

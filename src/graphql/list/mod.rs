@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, fmt::Debug, hash::Hash};
 
 use async_graphql::ID;
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Value,
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, IdenStatic, Iterable, Value,
     sea_query::{Alias, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement, SimpleExpr},
 };
 use uuid::Uuid;
@@ -32,7 +32,10 @@ use super::{
     session::Session,
 };
 use crate::{
-    entity::scope::{Arms, Scope, Scoped},
+    entity::{
+        event::Entity as Events,
+        scope::{Arms, Scope, Scoped},
+    },
     id::{AccountId, PartnerId},
 };
 
@@ -62,6 +65,9 @@ pub struct Rows {
 struct Source {
     table: &'static str,
     key: &'static str,
+    /// `table.column` for each column of the records: one that a newer version has added is none of ours, and would make PostgreSQL refuse
+    /// every statement that it has prepared.
+    records: fn() -> String,
     journal: bool,
     along: Option<Along>,
 }
@@ -80,12 +86,13 @@ impl Rows {
     /// Rows of a table of records, by their ids.
     pub fn of<E: EntityTrait>(legs: Vec<Condition>) -> Self {
         let table = E::default().table_name();
-        Self { source: Source { table, key: "id", journal: false, along: None }, legs }
+        Self { source: Source { table, key: "id", records: columns::<E>, journal: false, along: None }, legs }
     }
 
     /// Entries of the journal, by their positions.
     pub fn of_journal(legs: Vec<Condition>) -> Self {
-        Self { source: Source { table: "journal_positions", key: "position", journal: true, along: None }, legs }
+        let (table, records) = ("journal_positions", columns::<Events>);
+        Self { source: Source { table, key: "position", records, journal: true, along: None }, legs }
     }
 
     /// The same rows, each with the record it points to.
@@ -145,12 +152,19 @@ impl Rows {
     }
 }
 
+/// `table.column` for each column of a record.
+fn columns<E: EntityTrait>() -> String {
+    let table = E::default().table_name();
+    let names = E::Column::iter().map(|column| format!("{table}.{}", column.as_str()));
+    names.collect::<Vec<_>>().join(", ")
+}
+
 impl Source {
     fn columns(self) -> String {
         match self.along {
-            _ if self.journal => "journal_positions.position, events.*".to_owned(),
-            Some(along) => format!("{}.*, {}", self.table, along.columns),
-            None => format!("{}.*", self.table),
+            _ if self.journal => format!("journal_positions.position, {}", (self.records)()),
+            Some(along) => format!("{}, {}", (self.records)(), along.columns),
+            None => (self.records)(),
         }
     }
 

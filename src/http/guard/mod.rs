@@ -54,6 +54,7 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<OperationType, Se
         rewrite::show_directives(&mut document);
     }
     let kind = select(&document, request.operation_name.as_deref())?;
+    name(request, &document);
     if kind == OperationType::Subscription {
         rewrite::lift_roots(&mut document);
     }
@@ -272,6 +273,13 @@ fn select(document: &ExecutableDocument, name: Option<&str>) -> Result<Operation
     operation
         .map(|operation| operation.node.ty)
         .ok_or_else(|| refusal(BAD_USER_INPUT, "The document has no operation of the name that operationName gives."))
+}
+
+/// Gives the request the name of the only operation there is, for those who look at what ran.
+fn name(request: &mut Request, document: &ExecutableDocument) {
+    if let (None, DocumentOperations::Multiple(operations)) = (&request.operation_name, &document.operations) {
+        request.operation_name = operations.keys().next().map(ToString::to_string);
+    }
 }
 
 #[cfg(test)]

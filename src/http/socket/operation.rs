@@ -18,7 +18,7 @@ use crate::{
     config::Limits,
     domain::Actor,
     graphql::{Graph, answer::Answer, delivery::Delivery},
-    http::{Lanes, graphql::execute, guard},
+    http::{Lanes, graphql, guard},
 };
 
 /// What an operation has to say to its client.
@@ -43,9 +43,10 @@ impl Operation {
         let (frames, lasting) = match guard::admit(&mut request, limits) {
             Err(error) => (Self::refused(&Answer::refused(error)).frames, false),
             Ok(OperationType::Subscription) => (subscription(graph.clone(), actor, request), true),
-            Ok(OperationType::Query | OperationType::Mutation) => {
+            Ok(kind @ (OperationType::Query | OperationType::Mutation)) => {
                 let (graph, limits) = (graph.clone(), limits.clone());
-                let answer = lanes.clone().answer(async move { execute(&graph, actor, request, &limits).await });
+                let answer =
+                    lanes.clone().answer(async move { graphql::execute(&graph, actor, kind, request, &limits).await });
                 (answer.map(|answer| stream::iter(result(answer.ok()))).flatten_stream().boxed(), false)
             }
         };
@@ -70,7 +71,7 @@ fn result(answer: Option<Answer>) -> Vec<Frame> {
 /// The answers of a subscription as frames, the last one included.
 fn subscription(graph: Graph, actor: Arc<Actor>, request: Request) -> BoxStream<'static, Frame> {
     // In a box of its own: what it takes to begin is given back once it has begun.
-    let begun = Box::pin(async move { graph.subscribe(&actor, request, None).await });
+    let begun = Box::pin(async move { graphql::subscribe(&graph, &actor, request, None).await });
     stream::once(begun)
         .flat_map(|begun| match begun {
             Ok(delivery) => stream::unfold(Some(delivery), frame).left_stream(),

@@ -2,7 +2,10 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
-use super::super::{Db, Error};
+use super::{
+    super::{Db, Error},
+    write::COLUMNS,
+};
 use crate::entity::event;
 
 /// The end of the journal and the epoch of this database, which tells its positions from those of any other.
@@ -36,8 +39,10 @@ impl Db {
         } else {
             "JOIN events e ON e.id = p.event_id"
         };
+        // By their names: PostgreSQL refuses a prepared `*` once a newer version has added a column.
+        let columns = COLUMNS.map(|column| format!("e.{column}")).join(", ");
         let sql = format!(
-            "SELECT p.position, e.* FROM (SELECT position, event_id FROM journal_positions WHERE position > $1 \
+            "SELECT p.position, {columns} FROM (SELECT position, event_id FROM journal_positions WHERE position > $1 \
              ORDER BY position LIMIT {limit}) p {event} ORDER BY p.position"
         );
         let statement = Statement::from_sql_and_values(self.backend(), sql, [position.into()]);

@@ -12,7 +12,8 @@ use crate::{
     id::{EventId, RecordId},
 };
 
-const COLUMNS: [&str; 28] = [
+/// The columns of an event, as they are called.
+pub(super) const COLUMNS: [&str; 28] = [
     "id",
     "type",
     "occurred_at",

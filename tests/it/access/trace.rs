@@ -17,6 +17,7 @@ use crate::harness::{
     App, Client, Database, Shop, Socket, Test, both_engines,
     program::Program,
     provider::{AUDIENCE, CLIENT, PUBLIC_URL, Provider, SECRET, Signer},
+    scrape::Scrape,
     shop::product,
     visitor::Visitor,
 };
@@ -118,6 +119,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
     let keys = provider.tokens().keys;
     let program = Program::over(&database)
         .set("CLAIMCHECK_LOG", "trace,tungstenite::protocol=trace")
+        .set("CLAIMCHECK_METRICS_LISTEN", "127.0.0.1:0")
         .set("CLAIMCHECK_JWT_ISSUER", &provider.issuer())
         .set("CLAIMCHECK_OIDC_CLIENT_ID", CLIENT)
         .set("CLAIMCHECK_OIDC_CLIENT_SECRET", SECRET)
@@ -128,6 +130,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
     let log = database.directory().join("log");
     let mut service = program.log_to(log.clone()).start(&["serve"]);
     let address = service.address();
+    let metrics = service.line();
     let mut heard = Heard { answers: String::new(), secrets: vec![admin.clone()] };
     let client = Client::new(address, Some(&admin));
 
@@ -207,14 +210,22 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
         .await;
     heard.answers.push_str(&client.get("/readyz").send().await.expect("an answer").text().await.expect("a body"));
 
+    let metrics = metrics.strip_prefix("metrics at http://").and_then(|line| line.strip_suffix("/metrics"));
+    let counted = Scrape::at(metrics.and_then(|address| address.parse().ok()).expect("an address")).await;
+    assert!(counted.count("claimcheck_operations_total", &[]) > 20, "{}", counted.0);
+
     let ended = service.terminate();
     assert_eq!(ended.code, Some(0));
     let logged = std::fs::read_to_string(log).expect("a log");
     assert!(logged.lines().count() > 20, "a log that says something: {logged}");
     let written = stored(&database).await;
-    for (place, text) in
-        [("log", &logged), ("output", &ended.stdout), ("answers", &heard.answers), ("database", &written)]
-    {
+    for (place, text) in [
+        ("log", &logged),
+        ("output", &ended.stdout),
+        ("answers", &heard.answers),
+        ("database", &written),
+        ("metrics", &counted.0),
+    ] {
         for secret in &heard.secrets {
             let bare = secret.replace('-', "");
             let found = text.contains(secret.as_str()) || text.contains(&bare);

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Database, Engine, Fixture};
+use super::{Client, Database, Engine, Fixture, scrape::Scrape};
 
 /// When the tests' clock starts.
 const START: &str = "2030-01-01T12:00:00Z";
@@ -53,6 +53,7 @@ struct Shared {
 #[derive(Clone)]
 struct Node {
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     db: Db,
     /// The count of statements when it was last asked for.
     counted: Arc<AtomicU64>,
@@ -73,6 +74,11 @@ impl App {
     /// Where this node listens.
     pub fn address(&self) -> SocketAddr {
         self.node.address
+    }
+
+    /// What this node says of itself to whoever watches it.
+    pub async fn scrape(&self) -> Scrape {
+        Scrape::at(self.node.metrics.expect("an address for metrics")).await
     }
 
     /// A client that shows `secret`.
@@ -235,8 +241,13 @@ async fn serve(config: Config) -> (Node, Running) {
     let mut service = Service::open(config).await.unwrap_or_else(|error| panic!("the service opens: {error}"));
     service.listen().await.unwrap_or_else(|error| panic!("the service listens: {error}"));
     let stop = CancellationToken::new();
-    let node =
-        Node { address: service.address(), db: service.db().clone(), counted: Arc::default(), stop: stop.clone() };
+    let node = Node {
+        address: service.address(),
+        metrics: service.metrics_address(),
+        db: service.db().clone(),
+        counted: Arc::default(),
+        stop: stop.clone(),
+    };
     let ended = tokio::spawn({
         let stop = stop.clone();
         async move { service.run(stop.cancelled_owned()).await.unwrap_or_else(|error| panic!("the service runs: {error}")) }

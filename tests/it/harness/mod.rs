@@ -25,6 +25,7 @@ pub mod postgres;
 pub mod program;
 pub mod provider;
 mod runner;
+pub mod scrape;
 pub mod shop;
 pub mod socket;
 pub mod stream;

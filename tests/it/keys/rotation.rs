@@ -86,11 +86,19 @@ async fn a_service_whose_file_lacks_the_new_key_says_so(app: App) {
     fs::copy(key_file(app.database()), &copy).expect("a copy");
     let behind = app.node_with(|config| config.keys = Some(copy.clone())).await;
     let client = behind.client(desk.shop.key.secret().expect("a secret"));
+    let ready = async || {
+        let answer = behind.stranger().get("/readyz").send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.expect("JSON").get("keys").cloned())
+    };
+    assert_eq!(ready().await, (200, Some(json!(true))));
     let new = rotate(&Program::over(app.database()));
+    assert_eq!(ready().await, (200, Some(json!(true))), "nobody has issued a code under it: nobody would do better");
     let (_, fresh) = desk.elsewhere().await;
     let code = sell(&desk, &fresh, "after").await;
 
     assert_eq!(redeem(&client, &code).await, "UNAVAILABLE", "it cannot tell");
+    assert_eq!(ready().await, (503, Some(json!(false))), "others should be asked");
     assert_eq!(redeem(&client, desk.code(0)).await, "ACTIVE", "old codes are as good as before");
     let program = Program::over(app.database()).set("CLAIMCHECK_KEYS", &copy.to_string_lossy());
     for command in [&["serve"][..], &["keys", "rotate"]] {
@@ -100,7 +108,8 @@ async fn a_service_whose_file_lacks_the_new_key_says_so(app: App) {
     assert_eq!(status(&program).first(), Some(&key(&new, "missing in the file 1 1")));
 
     fs::copy(key_file(app.database()), &copy).expect("a copy");
-    assert_eq!(redeem(&client, &code).await, "ACTIVE", "without a restart");
+    assert_eq!(ready().await, (200, Some(json!(true))), "without a restart");
+    assert_eq!(redeem(&client, &code).await, "ACTIVE");
     app.assert_sound().await;
 }
 

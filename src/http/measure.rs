@@ -1,0 +1,74 @@
+//! Measuring an operation, for the counts and as a span, however it ends: also where whoever asked goes away before it does.
+
+use std::time::Instant;
+
+use async_graphql::{Request, parser::types::OperationType};
+use tracing::{Span, field::Empty};
+
+use crate::{
+    domain::Actor,
+    graphql::{Graph, answer::Answer},
+    metrics::{Metrics, Operation},
+};
+
+/// An operation while it runs, counted when this is dropped.
+pub struct Measure {
+    metrics: Metrics,
+    name: Option<String>,
+    kind: &'static str,
+    started: Instant,
+    ran: bool,
+    outcome: String,
+    pub span: Span,
+}
+
+/// What is shown of a name, which may be as long as its document.
+const LONGEST: usize = 64;
+
+impl Measure {
+    /// Begins with a request that the guard has let through.
+    pub fn begin(graph: &Graph, actor: &Actor, kind: OperationType, request: &Request) -> Self {
+        let kind = match kind {
+            OperationType::Query => "query",
+            OperationType::Mutation => "mutation",
+            OperationType::Subscription => "subscription",
+        };
+        let name = request.operation_name.clone();
+        let shown = name.as_deref().and_then(|name| name.get(..name.floor_char_boundary(LONGEST)));
+        let span = tracing::info_span!(
+            "operation",
+            otel.name = kind,
+            operation.name = shown,
+            operation.kind = kind,
+            operation.outcome = Empty,
+            principal.kind = %actor.role,
+        );
+        let outcome = "GIVEN_UP".to_owned();
+        Self { metrics: graph.metrics().clone(), name, kind, started: Instant::now(), ran: false, outcome, span }
+    }
+
+    /// It ended with this answer.
+    pub fn answered(mut self, answer: &Answer) {
+        self.ran = answer.executed;
+        answer.code().unwrap_or("OK").clone_into(&mut self.outcome);
+    }
+
+    /// It is a subscription, and has begun.
+    pub fn begun(mut self) {
+        self.ran = true;
+        "OK".clone_into(&mut self.outcome);
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        self.span.record("operation.outcome", &self.outcome);
+        self.metrics.operation(&Operation {
+            name: self.name.as_deref(),
+            kind: self.kind,
+            ran: self.ran,
+            outcome: &self.outcome,
+            took: self.started.elapsed(),
+        });
+    }
+}
