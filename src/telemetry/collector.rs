@@ -61,7 +61,9 @@ impl HttpClient for Collector {
     {
         let sending = send(self.client.clone(), request.map(Full::new));
         Box::pin(async move {
-            let sent = self.runtime.spawn(timeout(PATIENCE, sending)).await.map_err(HttpError::from);
+            // The library's thread has no timer: the deadline is made where the sending is done.
+            let sending = async move { timeout(PATIENCE, sending).await };
+            let sent = self.runtime.spawn(sending).await.map_err(HttpError::from);
             let sent = sent.and_then(|sent| sent.map_err(HttpError::from)).and_then(|answered| answered);
             self.tell(sent.as_ref().is_ok_and(|answer| answer.status().is_success()));
             sent
