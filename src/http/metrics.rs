@@ -2,7 +2,7 @@
 
 use axum::{Router, http::header, routing::get};
 
-/// The text that Prometheus reads, as the OpenMetrics standard calls it.
+/// The text that Prometheus reads, as the `OpenMetrics` standard calls it.
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The route, with what makes its text once for each who asks.

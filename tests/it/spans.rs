@@ -100,6 +100,6 @@ async fn a_collector_that_takes_nothing_is_nobodys_trouble(database: Database) {
     let asked = begun.elapsed();
     let begun = Instant::now();
     assert_eq!(service.terminate().code, Some(0));
-    assert!(asked < Duration::from_secs(60), "{asked:?}");
+    assert!(asked < Duration::from_mins(1), "{asked:?}");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }

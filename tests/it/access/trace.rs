@@ -180,23 +180,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
             .await;
         heard.ask(&client, &format!("{{ events(after: \"{code}\") {{ totalCount }} }}"), json!({})).await;
     }
-    // Credentials of both kinds, good and bad ones, by both ways in, and where they do not belong.
-    let issuer = provider.issuer();
-    let token = signer.token(json!({"iss": issuer, "role": "admin", "exp": 4_000_000_000_u64}));
-    let expired = signer.token(json!({"iss": issuer, "role": "admin", "exp": 1_000_000_000}));
-    let lost = Secret::generate().expect("randomness").reveal().to_owned();
-    for credential in [&token, &expired, &lost] {
-        heard.keep(credential);
-        let other = Client::new(address, Some(credential));
-        heard.ask(&other, "{ viewer { role } }", json!({})).await;
-        let mut socket = Socket::open(address).await;
-        socket
-            .send(json!({"type": "connection_init", "payload": {"authorization": format!("Bearer {credential}")}}))
-            .await;
-        write!(heard.answers, "{:?}", socket.next("an answer").await).expect("memory");
-        let misplaced = client.get(&format!("/graphql?query={{feedCursor}}&authorization={credential}")).send().await;
-        heard.answers.push_str(&misplaced.expect("an answer").text().await.expect("a body"));
-    }
+    show_credentials(&mut heard, &provider, &signer, &client, address).await;
     sign_in(&mut heard, &provider, &signer, address).await;
     let made =
         client.mutate("createApiKey", "secret apiKey { id }", json!({"name": "n", "role": "SUPPORT"})).await.done();
@@ -231,6 +215,32 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
             let found = text.contains(secret.as_str()) || text.contains(&bare);
             assert!(!found, "the {place} has the secret that begins with {}", secret.get(..8).unwrap_or_default());
         }
+    }
+}
+
+/// Credentials of both kinds, good and bad ones, by both ways in, and where they do not belong.
+async fn show_credentials(
+    heard: &mut Heard,
+    provider: &Provider,
+    signer: &Signer,
+    client: &Client,
+    address: SocketAddr,
+) {
+    let issuer = provider.issuer();
+    let token = signer.token(json!({"iss": issuer, "role": "admin", "exp": 4_000_000_000_u64}));
+    let expired = signer.token(json!({"iss": issuer, "role": "admin", "exp": 1_000_000_000}));
+    let lost = Secret::generate().expect("randomness").reveal().to_owned();
+    for credential in [&token, &expired, &lost] {
+        heard.keep(credential);
+        let other = Client::new(address, Some(credential));
+        heard.ask(&other, "{ viewer { role } }", json!({})).await;
+        let mut socket = Socket::open(address).await;
+        socket
+            .send(json!({"type": "connection_init", "payload": {"authorization": format!("Bearer {credential}")}}))
+            .await;
+        write!(heard.answers, "{:?}", socket.next("an answer").await).expect("memory");
+        let misplaced = client.get(&format!("/graphql?query={{feedCursor}}&authorization={credential}")).send().await;
+        heard.answers.push_str(&misplaced.expect("an answer").text().await.expect("a body"));
     }
 }
 
