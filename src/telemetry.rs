@@ -65,7 +65,9 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let log = if terminal { log.boxed() } else { log.json().flatten_event(true).boxed() };
 
     let provider = config.collector.as_deref().map(collector::provider).transpose()?;
-    let spans = provider.as_ref().map(|provider| {
+    // Where none are sent, there is no layer that would have them made.
+    let mut layers = vec![log.with_filter(tells).boxed()];
+    layers.extend(provider.as_ref().map(|provider| {
         let own = filter_fn(|what| what.is_span() && what.target().starts_with("claimcheck"));
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("claimcheck"))
@@ -75,9 +77,10 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
             .with_level(false)
             .with_tracked_inactivity(false)
             .with_filter(own.with_max_level_hint(LevelFilter::INFO))
-    });
+            .boxed()
+    }));
     // One that is there already, as in a process that runs several services, stays.
-    let _ = registry().with(log.with_filter(tells)).with(spans).try_init();
+    let _ = registry().with(layers).try_init();
     Ok(Telemetry(provider))
 }
 
@@ -92,13 +95,12 @@ impl Telemetry {
     }
 }
 
-/// Has the span go on where a client's trace is, by its `traceparent` and `tracestate` headers. What is no such header is passed over.
-pub fn follow(span: &Span, headers: [(&str, Option<&str>); 2]) {
-    if span.is_disabled() {
-        return;
-    }
-    let given = headers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    let client = TraceContextPropagator::new().extract(&given.collect::<HashMap<_, _>>());
+/// Has the span go on where a client's trace is, by its `traceparent` header. What is no such header is passed over, and so is its
+/// `tracestate`, which may hold anything.
+pub fn follow(span: &Span, traceparent: Option<&str>) {
+    let Some(traceparent) = traceparent.filter(|_| !span.is_disabled()) else { return };
+    let given = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let client = TraceContextPropagator::new().extract(&given);
     // It is new: it has no parent yet.
     let _ = span.set_parent(client);
 }

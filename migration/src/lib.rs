@@ -19,7 +19,7 @@ mod m20261122_000002_create_journal;
 mod m20261125_000003_drop_keys_to_hot_rows;
 mod m20261125_000004_number_code_guesses;
 mod m20261125_000005_name_who_acted;
-mod m20261125_000006_index_states;
+mod m20261125_000006_index_states_for_000005;
 
 /// The table that says which migrations a database has; a database without it is not ours.
 pub const MIGRATIONS: &str = "claimcheck_migrations";
@@ -39,7 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000003_drop_keys_to_hot_rows::Migration),
             Box::new(m20261125_000004_number_code_guesses::Migration),
             Box::new(m20261125_000005_name_who_acted::Migration),
-            Box::new(m20261125_000006_index_states::Migration),
+            Box::new(m20261125_000006_index_states_for_000005::Migration),
         ]
     }
 }
@@ -48,7 +48,7 @@ impl MigratorTrait for Migrator {
 pub fn serves(other: &str, newest: &str) -> bool {
     other.rsplit_once("_for_").is_some_and(|(_, least)| {
         let counted = least.len() == 6 && least.bytes().all(|digit| digit.is_ascii_digit());
-        counted && number(newest).is_some_and(|newest| least <= newest)
+        counted && number(newest).is_some_and(|newest| least <= newest && number(other) > Some(newest))
     })
 }
 
@@ -97,6 +97,7 @@ mod tests {
             "m20270101_000006_add_colour",
             "m20270101_000009_drop_shape_for_000006",
             "m20270101_000006_look_for_colour",
+            "m20270101_000004_add_colour_for_000003",
             "m20270101_000006_add_colour_for_5",
             "m20270101_000006_add_colour_for_",
             "m20270101_000006_for_000001_add_colour",

@@ -52,7 +52,7 @@ pub async fn come_back(
     parts: Parts,
 ) -> Response {
     let Some(provider) = console.auth.provider() else { return Trouble::Missing.into_response() };
-    let flow = console.sessions.come_back(&parts.headers);
+    let flow = console.sessions.come_back(&parts.headers, provider.is_over_https());
     let to = flow.as_ref().map_or("/console", |flow| flow.to.as_str());
     let answer = answer.map(|Query(answer)| answer).unwrap_or_default();
     let response = match enter(&console, provider, &parts, flow.as_ref(), &answer).await {
@@ -65,7 +65,8 @@ pub async fn come_back(
             show(&console, &parts.headers, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE))
         }
     };
-    (AppendHeaders(Sessions::end_errand().map(|cookie| (header::SET_COOKIE, cookie))), response).into_response()
+    (AppendHeaders(Sessions::end_errand(provider.is_over_https()).map(|cookie| (header::SET_COOKIE, cookie))), response)
+        .into_response()
 }
 
 async fn enter(

@@ -89,7 +89,8 @@ pub async fn read(request: Request, console: &Console) -> Result<(Form, Parts), 
 
 /// Where a form of the sign-in page leads.
 pub fn destination(form: &Form) -> &str {
-    form.get("to").filter(|to| is_console(to)).unwrap_or("/console")
+    // A longer one would not fit into the cookie that it waits in.
+    form.get("to").filter(|to| to.len() <= 1_024 && is_console(to)).unwrap_or("/console")
 }
 
 /// Why nobody has signed in.

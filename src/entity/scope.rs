@@ -113,9 +113,15 @@ pub fn among<V: Into<Value> + Clone>(column: impl IntoColumnRef, values: &[V]) -
     Expr::col(column).is_in(list.collect::<Vec<Value>>())
 }
 
+/// States that a statement names in its text at the most.
+const NAMED: usize = 3;
+
 /// `column IN (states)`, the states as words in the text: a plan that is kept uses an index over the rows in some states only for a
-/// statement that names them, and knows rare states from common ones.
+/// statement that names them, and knows rare states from common ones. Longer lists are bound: there are too many of them for a text each.
 pub fn in_state<S: ActiveEnum<Value = String>>(column: impl IntoColumnRef, states: &[S]) -> SimpleExpr {
+    if states.len() > NAMED {
+        return among(column, &states.iter().map(ActiveEnum::to_value).collect::<Vec<_>>());
+    }
     Expr::col(column).is_in(states.iter().map(|state| Expr::Constant(state.to_value().into())))
 }
 

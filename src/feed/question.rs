@@ -19,6 +19,8 @@ const REMEMBERED: usize = 128;
 /// A filter that somebody listens by.
 pub struct Question {
     filter: Filter,
+    /// Every wanted event after this place is seen.
+    asked: Cursor,
     known: watch::Sender<Known>,
 }
 
@@ -37,6 +39,11 @@ impl Question {
     /// Whether this event is asked for, and those who ask may see it.
     pub fn wants(&self, entry: &Entry) -> bool {
         self.filter.wants(&entry.event)
+    }
+
+    /// Where it was asked: whoever listens from there misses nothing.
+    pub fn asked(&self) -> Cursor {
+        self.asked
     }
 
     pub(super) fn known(&self) -> watch::Receiver<Known> {
@@ -97,7 +104,7 @@ impl Questions {
         let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let head = head();
         let known = Known { since: head.position(), wanted: VecDeque::new(), latest: head, seen: head };
-        let question = Arc::new(Question { filter, known: watch::Sender::new(known) });
+        let question = Arc::new(Question { filter, asked: head, known: watch::Sender::new(known) });
         questions.push(Arc::downgrade(&question));
         question
     }

@@ -1,9 +1,9 @@
 //! Whether the process lives, and whether it should be sent requests.
 //!
 //! `/livez` answers as long as the runtime turns; it asks nothing else, so that a database that is away does not get
-//! every node restarted. `/readyz` asks the service: the database answers, its migrations are the ones this binary
-//! knows, the key file has the key of every code, the feed keeps up; and the process is not on its way out. What is measured is the service's affair, the
-//! verdict and its JSON are made here.
+//! every node restarted. `/readyz` asks the service: the database answers, its migrations are ones that this binary
+//! gets on with, the key file has the key of every code, the feed keeps up; and the process is not on its way out. What
+//! is measured is the service's affair, the verdict and its JSON are made here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Report {
     /// The database answered a query.
     pub database: bool,
-    /// Every migration of this binary is applied and no other.
+    /// Every migration of this binary is applied, and no other that it does not get on with.
     pub migrations: bool,
     /// No code is out under a key that this process lacks.
     pub keys: bool,

@@ -77,8 +77,8 @@ impl Cookie {
     }
 
     /// Its end, as the value of `Set-Cookie`.
-    pub fn end(&self) -> Option<HeaderValue> {
-        self.set("", 0, false)
+    pub fn end(&self, over_https: bool) -> Option<HeaderValue> {
+        self.set("", 0, over_https)
     }
 
     fn set(&self, value: &str, seconds: i64, over_https: bool) -> Option<HeaderValue> {

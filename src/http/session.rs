@@ -27,6 +27,8 @@ const LASTING: TimeDelta = TimeDelta::hours(12);
 
 /// What stays with a browser that is sent to the identity provider. It comes back by a link of that one.
 const ERRAND: Cookie = Cookie { name: "claimcheck_sign_in", same_site: "Lax" };
+/// The same over HTTPS: by this name no other host can plant it, and nobody be signed in under another's.
+const SAFE_ERRAND: Cookie = Cookie { name: "__Host-claimcheck_sign_in", same_site: "Lax" };
 /// How long somebody may take there.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
@@ -110,7 +112,7 @@ impl Sessions {
 
     /// The end of any session, as the value of `Set-Cookie`.
     pub fn end() -> Option<HeaderValue> {
-        SESSION.end()
+        SESSION.end(false)
     }
 
     /// The session of a request, if it has one that has not ended.
@@ -131,19 +133,24 @@ impl Sessions {
 
     /// What stays with a browser that is sent to the identity provider, as the value of `Set-Cookie`.
     pub fn send_away(&self, flow: &Flow, over_https: bool) -> Option<HeaderValue> {
-        self.seal.close(&ERRAND, flow, self.seal.now() + PATIENCE, over_https)
+        self.seal.close(errand(over_https), flow, self.seal.now() + PATIENCE, over_https)
     }
 
     /// What stayed with it, when it comes back.
-    pub fn come_back(&self, headers: &HeaderMap) -> Option<Flow> {
-        let (_, flow) = self.seal.open(&ERRAND, ERRAND.find(headers)?)?;
+    pub fn come_back(&self, headers: &HeaderMap, over_https: bool) -> Option<Flow> {
+        let errand = errand(over_https);
+        let (_, flow) = self.seal.open(errand, errand.find(headers)?)?;
         Some(flow)
     }
 
     /// The end of that, as the value of `Set-Cookie`: an answer counts once.
-    pub fn end_errand() -> Option<HeaderValue> {
-        ERRAND.end()
+    pub fn end_errand(over_https: bool) -> Option<HeaderValue> {
+        errand(over_https).end(over_https)
     }
+}
+
+fn errand(over_https: bool) -> &'static Cookie {
+    if over_https { &SAFE_ERRAND } else { &ERRAND }
 }
 
 impl Session {

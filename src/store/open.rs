@@ -117,8 +117,7 @@ pub async fn migration_status(url: &str) -> Result<Vec<Pending>, OpenError> {
     let db = Db::connect(url, 1, Clock::default(), Ids::default(), Settings::default()).await?;
     let newer = refuse_foreign(db.reader(), url).await?;
     let applied = applied(db.reader()).await.map_err(|cause| failed(url, &cause))?;
-    let known = Migrator::migrations();
-    let names = known.iter().map(|migration| migration.name().to_owned()).chain(newer);
+    let names = known().chain(newer);
     Ok(names.map(|name| Pending { applied: applied.contains(&name), name }).collect())
 }
 
@@ -187,11 +186,16 @@ async fn applied(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr
 
 /// The migrations of the database that only a newer version knows.
 async fn unknown(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let known = Migrator::migrations();
+    let known: Vec<String> = known().collect();
     let mut applied = applied(connection).await?;
-    applied.retain(|name| !known.iter().any(|migration| migration.name() == name));
+    applied.retain(|name| !known.contains(name));
     applied.sort();
     Ok(applied)
+}
+
+/// The names of this version's migrations.
+fn known() -> impl Iterator<Item = String> {
+    Migrator::migrations().into_iter().map(|migration| migration.name().to_owned())
 }
 
 async fn tables(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
@@ -210,8 +214,11 @@ async fn refuse_foreign(connection: &impl ConnectionTrait, url: &str) -> Result<
         return Err(OpenError::NotOurs(shown(url)));
     }
     let newer = unknown(connection).await.map_err(|cause| failed(url, &cause))?;
-    let newest = Migrator::migrations().last().map(|migration| migration.name().to_owned()).unwrap_or_default();
-    match newer.iter().find(|name| !serves(name, &newest)) {
+    let newest = known().last().unwrap_or_default();
+    // A newer version has applied all of this one's first; where it has not, nothing is as it seems.
+    let applied = applied(connection).await.map_err(|cause| failed(url, &cause))?;
+    let whole = known().all(|name| applied.contains(&name));
+    match newer.iter().find(|name| !whole || !serves(name, &newest)) {
         Some(migration) => Err(OpenError::Newer { url: shown(url), migration: migration.clone() }),
         None => Ok(newer),
     }
@@ -234,13 +241,13 @@ async fn refuse_old_sqlite(connection: &impl ConnectionTrait, url: &str) -> Resu
 
 /// The address without what must not be shown: the password.
 pub fn shown(url: &str) -> String {
-    // Settings behind a question mark may hold one as well.
-    let url = url.split('?').next().unwrap_or_default();
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((credentials, rest))) => {
-            let user = credentials.rsplit('/').next().and_then(|pair| pair.split(':').next()).unwrap_or_default();
-            format!("{scheme}://{user}@{rest}")
+    // Settings behind a question mark may hold one as well, and a password may hold a question mark.
+    let bare = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
+    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
+        Some((scheme, Some((credentials, rest)))) => {
+            let user = credentials.split([':', '/', '?']).next().unwrap_or_default();
+            format!("{scheme}://{user}@{}", bare(rest))
         }
-        _ => url.to_owned(),
+        _ => bare(url),
     }
 }

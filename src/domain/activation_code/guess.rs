@@ -1,7 +1,7 @@
 //! The guessing limit: a code of 120 random bits is not guessed, but whoever tries should find it slow.
 //!
 //! Well-formed codes that do not exist are counted over a quarter of an hour, in the database, so on all nodes together. Mistyped ones,
-//! which the check symbol tells, are not. A try past the limit is refused before the code is looked at, and writes nothing. A guess is
+//! which the check symbol tells, are not. A try past the limit is refused whether there is such a code or not, and writes nothing. A guess is
 //! counted by the statement that finds room for it, under a number that only one can have, so that many at once get no further than one
 //! after the other.
 

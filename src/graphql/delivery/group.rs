@@ -47,11 +47,19 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// What is told where making an answer has failed for a defect.
+    pub fn broken(graph: &Graph, place: Cursor) -> Arc<Self> {
+        Self::new(graph, place, panicked(), true)
+    }
+
     fn new(graph: &Graph, place: Cursor, response: Response, is_last: bool) -> Arc<Self> {
         let json = Answer::of(response, graph.limits().errors).json();
         Arc::new(Self { place, cursor: graph.feed().seal(place), json: json.into(), is_last })
     }
 }
+
+/// An answer that is being made, for as long as somebody waits for it.
+pub type Making = AbortOnDropHandle<Arc<Frame>>;
 
 /// The answers that a node remembers, by group and place.
 pub type Frames = Cache<(u64, i64), Arc<Frame>>;
@@ -71,37 +79,42 @@ pub struct Group {
     question: Arc<Question>,
     idle: Mutex<Vec<Execution>>,
     /// Moves when the driver has had an answer made.
-    made: watch::Sender<()>,
+    made: watch::Receiver<()>,
     driver: OnceLock<AbortOnDropHandle<()>>,
 }
 
 impl Group {
     pub fn new(number: u64, likeness: Arc<Likeness>, request: Template, plan: Plan, graph: &Graph) -> Arc<Self> {
         let question = graph.feed().ask(plan.filter.clone());
-        let (idle, made, driver) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
+        let (idle, driver) = (Mutex::default(), OnceLock::new());
+        let (told, made) = watch::channel(());
         let group = Arc::new(Self { number, likeness, request, plan, question, idle, made, driver });
-        let listener = graph.feed().listen(group.question(), graph.feed().head());
-        let drive = Self::drive(Arc::downgrade(&group), graph.clone(), listener);
+        // Not from the head, which may have moved on since: whoever listens may stand before it.
+        let listener = graph.feed().listen(group.question(), group.question.asked());
+        let drive = Self::drive(Arc::downgrade(&group), graph.clone(), listener, told);
         let _ = group.driver.set(AbortOnDropHandle::new(graph.lane().spawn(drive)));
         group
     }
 
     /// Has answers made as soon as there is something to answer about, for as long as there is the group.
-    async fn drive(group: Weak<Self>, graph: Graph, mut listener: Listener) {
+    async fn drive(group: Weak<Self>, graph: Graph, mut listener: Listener, told: watch::Sender<()>) {
         loop {
             listener.wait().await;
             let Some(group) = group.upgrade() else { return };
             group.next(&graph, &mut listener).await;
-            group.made.send_replace(());
+            told.send_replace(());
         }
     }
 
     /// Waits until there is something for `listener`. Safe to drop half-way.
     pub async fn turn(&self, listener: &Listener) {
-        let mut made = self.made.subscribe();
+        let mut made = self.made.clone();
+        made.mark_unchanged();
         while listener.is_idle() {
-            // An error would mean that the group is gone, of which whoever calls this holds a part.
-            let _ = made.changed().await;
+            if made.changed().await.is_err() {
+                // Without a driver each has to wait for itself.
+                return;
+            }
         }
     }
 
@@ -144,14 +157,13 @@ impl Group {
             let frames = own.frames().clone();
             frames.get_with(key, group.answer(&own, place, item)).await
         });
-        made.await.unwrap_or_else(|_panic| Frame::new(graph, place, panicked(), true))
+        made.await.unwrap_or_else(|_panic| Frame::broken(graph, place))
     }
 
-    /// The answer about what lies before `place`, made now and for whoever asks alone.
-    pub async fn make(self: &Arc<Self>, graph: &Graph, place: Cursor, item: Item) -> Arc<Frame> {
+    /// The answer about what lies before `place`, made from now on and for whoever asks alone.
+    pub fn make(self: &Arc<Self>, graph: &Graph, place: Cursor) -> Making {
         let (group, own) = (Arc::clone(self), graph.clone());
-        let made = graph.lane().spawn(async move { group.answer(&own, place, item).await });
-        AbortOnDropHandle::new(made).await.unwrap_or_else(|_panic| Frame::new(graph, place, panicked(), true))
+        AbortOnDropHandle::new(graph.lane().spawn(async move { group.answer(&own, place, Item::State).await }))
     }
 
     async fn answer(&self, graph: &Graph, place: Cursor, item: Item) -> Arc<Frame> {

@@ -25,7 +25,7 @@ pub use self::{
     group::{Frame, Frames},
 };
 use self::{
-    group::{Group, Template},
+    group::{Group, Making, Template},
     likeness::{After, Asked, Likeness},
 };
 use super::{Graph, answer::Answer, error::Fault};
@@ -90,8 +90,10 @@ pub struct Delivery {
     graph: Graph,
     group: Arc<Group>,
     listener: Listener,
-    /// The present state, which is given before any change of it.
+    /// Whether the present state is still to be given, before any change of it.
     first: bool,
+    /// It, being made.
+    making: Option<Making>,
     ended: bool,
 }
 
@@ -141,7 +143,7 @@ impl Delivery {
     fn new(graph: &Graph, group: Arc<Group>, from: Cursor) -> Self {
         let listener = graph.feed().listen(group.question(), from);
         let first = group.kind() == Kind::State;
-        Self { graph: graph.clone(), group, listener, first, ended: false }
+        Self { graph: graph.clone(), group, listener, first, making: None, ended: false }
     }
 
     /// The next answer, as soon as there is one; none after the last. Safe to drop half-way.
@@ -151,8 +153,11 @@ impl Delivery {
         }
         let frame = if self.first {
             // Made for this listener alone: what it has itself just done, it is shown.
-            let frame = self.group.make(&self.graph, self.listener.place(), Item::State).await;
-            self.first = false;
+            // It goes on being made where whoever waits looks up in between.
+            let place = self.listener.place();
+            let making = self.making.get_or_insert_with(|| self.group.make(&self.graph, place));
+            let frame = making.await.unwrap_or_else(|_panic| Frame::broken(&self.graph, place));
+            (self.first, self.making) = (false, None);
             frame
         } else {
             self.group.turn(&self.listener).await;

@@ -190,11 +190,12 @@ impl Provider {
         let now = self.clock.now();
         let lasting = if asked.known.is_some() { FRESH } else { PAUSE };
         if asked.last.is_none_or(|last| last + lasting <= now) {
-            asked.last = Some(now);
             match self.discover().await {
                 Ok(found) => asked.known = Some(Arc::new(found)),
                 Err(cause) => _ = unavailable(&cause),
             }
+            // Afterwards: whoever goes away half-way has not asked for all.
+            asked.last = Some(now);
         }
         asked.known.clone().ok_or(AuthError::Unavailable)
     }

@@ -1,6 +1,6 @@
 //! Documents that were parsed lately: clients send the same few over and over, and parsing one costs several times a copy of it.
 //!
-//! What is kept depends on the text alone, so that every service of the process may share it. What is refused is not kept.
+//! What is kept depends on the text alone, so that every service of the process may share it. What does not parse is not kept.
 
 use std::sync::LazyLock;
 
