@@ -81,10 +81,14 @@ impl Reader {
         {
             return Ok(connection);
         }
-        self.postgres().acquire().await.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-            sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-            error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+        self.postgres().acquire().await.map_err(|error| {
+            if matches!(error, sqlx::Error::PoolTimedOut) {
+                DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+            } else if matches!(error, sqlx::Error::PoolClosed) {
+                DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
+            } else {
+                DbErr::Conn(RuntimeErr::SqlxError(error.into()))
+            }
         })
     }
 
