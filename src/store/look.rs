@@ -24,13 +24,9 @@ impl Db {
     /// Its pools: on PostgreSQL one for everything.
     pub fn pools(&self) -> Vec<Pool> {
         if self.backend() == DbBackend::Postgres {
-            return {
-                let mut shared = pool("shared", &self.0.writer);
-                shared.idle += u32::try_from(self.0.reader.resting()).unwrap_or(u32::MAX);
-                vec![shared]
-            };
+            return vec![pool("shared", &self.0.writer)];
         }
-        vec![pool("reader", self.0.reader.pool()), pool("writer", &self.0.writer)]
+        vec![pool("reader", &self.0.reader), pool("writer", &self.0.writer)]
     }
 
     /// The end of the journal, and for how long the oldest event has been waiting for its place there.

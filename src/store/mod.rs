@@ -10,7 +10,6 @@ pub mod journal;
 pub mod keyring;
 mod look;
 mod open;
-mod reader;
 mod script;
 mod tx;
 
@@ -22,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
+use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::sync::watch;
 
 pub use self::{
@@ -30,7 +29,6 @@ pub use self::{
     keyring::Keyring,
     look::Pool,
     open::{Pending, migration_status, shown},
-    reader::Reader,
     tx::Tx,
 };
 use crate::{clock::Clock, id::Ids};
@@ -40,7 +38,7 @@ use crate::{clock::Clock, id::Ids};
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    reader: Reader,
+    reader: DatabaseConnection,
     writer: DatabaseConnection,
     clock: Clock,
     ids: Ids,
@@ -85,8 +83,8 @@ impl Default for Settings {
 }
 
 impl Db {
-    /// Where reading is done. Callers' data is read through scoped finders only.
-    pub fn reader(&self) -> &Reader {
+    /// The pool for reads. Callers' data is read through scoped finders only.
+    pub fn reader(&self) -> &DatabaseConnection {
         &self.0.reader
     }
 
@@ -129,7 +127,7 @@ impl Db {
 
     /// Closes all connections, after what runs on them has ended.
     pub async fn close(&self) {
-        self.0.reader.close().await;
+        let _ = self.0.reader.close_by_ref().await;
         let _ = self.0.writer.close_by_ref().await;
     }
 }

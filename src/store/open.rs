@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use tokio::sync::watch;
 
-use super::{Db, Inner, OpenError, Reader, Settings};
+use super::{Db, Inner, OpenError, Settings};
 use crate::{clock::Clock, id::Ids};
 
 /// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
@@ -79,7 +79,6 @@ impl Db {
             });
         }
         let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
-        let reader = Reader::new(reader, Arc::clone(&statements));
         Ok(Self(Arc::new(Inner { reader, writer, clock, ids, statements, keyring, settings, appended })))
     }
 
@@ -172,12 +171,12 @@ struct Name {
     name: String,
 }
 
-async fn names(connection: &impl ConnectionTrait, sql: String) -> Result<Vec<String>, DbErr> {
+async fn names(connection: &DatabaseConnection, sql: String) -> Result<Vec<String>, DbErr> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     Ok(Name::find_by_statement(statement).all(connection).await?.into_iter().map(|row| row.name).collect())
 }
 
-async fn applied(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     if !tables(connection).await?.iter().any(|table| table == MIGRATIONS) {
         return Ok(Vec::new());
     }
@@ -185,7 +184,7 @@ async fn applied(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr
 }
 
 /// The migrations of the database that only a newer version knows.
-async fn unknown(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+async fn unknown(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     let known: Vec<String> = known().collect();
     let mut applied = applied(connection).await?;
     applied.retain(|name| !known.contains(name));
@@ -198,7 +197,7 @@ fn known() -> impl Iterator<Item = String> {
     Migrator::migrations().into_iter().map(|migration| migration.name().to_owned())
 }
 
-async fn tables(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     let sql = if connection.get_database_backend() == DbBackend::Postgres {
         "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
     } else {
@@ -208,7 +207,7 @@ async fn tables(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr>
 }
 
 /// Refuses a database that this version cannot serve; the migrations that only a newer one knows, where it can.
-async fn refuse_foreign(connection: &impl ConnectionTrait, url: &str) -> Result<Vec<String>, OpenError> {
+async fn refuse_foreign(connection: &DatabaseConnection, url: &str) -> Result<Vec<String>, OpenError> {
     let tables = tables(connection).await.map_err(|cause| failed(url, &cause))?;
     if !tables.is_empty() && !tables.iter().any(|table| table == MIGRATIONS) {
         return Err(OpenError::NotOurs(shown(url)));
@@ -228,7 +227,7 @@ fn failed(url: &str, cause: &DbErr) -> OpenError {
     OpenError::Failed { url: shown(url), cause: cause.to_string() }
 }
 
-async fn refuse_old_sqlite(connection: &impl ConnectionTrait, url: &str) -> Result<(), OpenError> {
+async fn refuse_old_sqlite(connection: &DatabaseConnection, url: &str) -> Result<(), OpenError> {
     let version = names(connection, "SELECT sqlite_version() AS name".to_owned())
         .await
         .map_err(|cause| OpenError::Unreachable { url: shown(url), cause: cause.to_string() })?

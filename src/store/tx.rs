@@ -16,15 +16,14 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement, TransactionOptions,
-    TransactionTrait, Value,
+    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement,
+    TransactionOptions, TransactionTrait, Value,
     sea_query::{InsertStatement, UpdateStatement},
 };
 
 use super::{
     Db, Error, Keyring, Settings, Transient,
     journal::{self, Origin},
-    reader::Glance,
     script::{Script, Write},
 };
 use tokio::sync::OnceCell;
@@ -122,7 +121,6 @@ impl Db {
     /// gives a connection back as if nothing had happened when a wait for `BEGIN` is dropped, and what the next one commits on it by a single
     /// statement would be undone by its end.
     pub(super) async fn transaction(&self) -> Result<DatabaseTransaction, Error> {
-        self.0.reader.spare();
         let writer = self.0.writer.clone();
         let options = TransactionOptions {
             // A deferred transaction that reads first fails at its first write as soon as another process wrote in between.
@@ -174,9 +172,9 @@ impl Tx {
 
     /// The connection for a look at what is committed by now, as far as nothing was changed here yet. It keeps nobody from changing it: what
     /// is decided on it must be a compare-and-set.
-    pub async fn glance(&self) -> Result<Glance<'_>, Error> {
+    pub async fn glance(&self) -> Result<DatabaseExecutor<'_>, Error> {
         let untouched = self.begun.get().is_none() && self.waiting().writes.is_empty();
-        Ok(if untouched { Glance::Outside(self.db.reader()) } else { Glance::Inside(self.connection().await?) })
+        Ok(if untouched { self.db.reader().into() } else { self.connection().await?.into() })
     }
 
     /// The connection, for finders and inserts of SeaORM; what waits is written first, so that they see it.
@@ -188,7 +186,7 @@ impl Tx {
             for write in &writes {
                 script.write(write);
             }
-            script.run(begun).await?;
+            script.run(begun.into()).await?;
         }
         Ok(begun)
     }
@@ -261,10 +259,11 @@ impl Tx {
 
     /// Runs a script as it is, whatever waits: in the transaction, or, where none has begun, as one of its own.
     pub(super) async fn run(&self, script: Script) -> Result<(), Error> {
-        match self.begun.get() {
-            Some(begun) => script.run(begun).await,
-            None => script.run(self.db.reader()).await,
-        }
+        let connection = match self.begun.get() {
+            Some(begun) => begun.into(),
+            None => (&self.db.0.writer).into(),
+        };
+        script.run(connection).await
     }
 }
 
