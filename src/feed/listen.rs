@@ -61,11 +61,6 @@ impl Listener {
         self.due.is_empty() && !self.known.borrow().leads_beyond(self.looked.position())
     }
 
-    /// Waits until there is a next event, without taking it. Safe to drop half-way.
-    pub async fn wait(&mut self) {
-        self.next().await;
-    }
-
     /// Says that the next event was had.
     pub fn pass(&mut self) {
         if let Some(entry) = self.due.pop_front() {

@@ -100,13 +100,14 @@ fn decide(
     let Some(claim) = claim else { return Err(not_found("entitlement")) };
     let concerned = claim.assignment.as_ref().filter(|assignment| Some(assignment.id) == exception.assignment_id);
     if exception.kind == Kind::RedemptionRejected {
-        if resolution == Resolution::Released && claim.standing(now) != EntitlementStatus::Reserved {
+        let standing = claim.standing(now);
+        if resolution == Resolution::Released && standing != EntitlementStatus::Reserved {
             return refuse("no reservation holds it".to_owned());
         }
-        if resolution == Resolution::Extended && claim.standing(now) == EntitlementStatus::Suspended {
+        if resolution == Resolution::Extended && standing == EntitlementStatus::Suspended {
             return refuse("it is suspended, and a later end would not change that: resume it".to_owned());
         }
-        if resolution == Resolution::Extended && claim.standing(now) == EntitlementStatus::Reserved {
+        if resolution == Resolution::Extended && standing == EntitlementStatus::Reserved {
             return refuse("it is held, and a later end would not change that: release the reservation".to_owned());
         }
         return act(claim, resolution, actor, now);

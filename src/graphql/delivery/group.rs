@@ -99,7 +99,8 @@ impl Group {
     /// Has answers made as soon as there is something to answer about, for as long as there is the group.
     async fn drive(group: Weak<Self>, graph: Graph, mut listener: Listener, told: watch::Sender<()>) {
         loop {
-            listener.wait().await;
+            // It stays the next one until it is passed.
+            listener.next().await;
             let Some(group) = group.upgrade() else { return };
             group.next(&graph, &mut listener).await;
             told.send_replace(());

@@ -152,8 +152,8 @@ impl Delivery {
             return None;
         }
         let frame = if self.first {
-            // Made for this listener alone: what it has itself just done, it is shown.
-            // It goes on being made where whoever waits looks up in between.
+            // Made for this listener alone: what it has itself just done, it is shown. It goes on being made where whoever waits looks
+            // up in between.
             let place = self.listener.place();
             let making = self.making.get_or_insert_with(|| self.group.make(&self.graph, place));
             let frame = making.await.unwrap_or_else(|_panic| Frame::broken(&self.graph, place));
