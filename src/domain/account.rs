@@ -3,7 +3,9 @@
 //! A reference means an account of the caller's own namespace and of no other. A customer can name nobody but itself. E-mail and display
 //! name are a convenience: they are changed by whoever may name the account, and never give access to anything.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryTrait, sea_query::OnConflict,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -120,7 +122,7 @@ impl Named {
         let query = account::Entity::find()
             .filter(account::COLUMN.partner_id.eq(self.namespace))
             .filter(account::COLUMN.external_reference.eq(reference));
-        Ok(query.one(&tx.glance().await?).await?)
+        Ok(tx.glance(query.build(tx.backend())).await?.pop())
     }
 
     async fn refresh(&self, tx: &Tx, mut account: account::Model) -> Result<account::Model, Error> {

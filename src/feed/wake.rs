@@ -24,7 +24,7 @@ pub async fn listen(db: &Db, wake: &Notify) -> Infallible {
     if db.backend() != DbBackend::Postgres {
         return std::future::pending().await;
     }
-    let options = db.reader().get_postgres_connection_pool().connect_options();
+    let options = db.reader().pool().get_postgres_connection_pool().connect_options();
     // A connection of its own: listening would keep one of the readers' for good.
     let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let pool = pool.connect_lazy_with((*options).clone());

@@ -69,11 +69,12 @@ impl From<DbErr> for Error {
         match &**cause {
             sqlx::Error::Database(refusal) => match refusal.code() {
                 Some(code) if RACES.contains(&&*code) => Self::Conflict(refusal.message().to_owned()),
-                // 57…: an operator intervened or the server shuts down; 08…: the connection; 53…: out of something. 5 and 6: SQLite busy.
+                // 57…: an operator intervened or the server shuts down; 08…: the connection; 53…: out of something. SQLite: 5 and 6, it
+                // is busy; 9, it was told to stop.
                 Some(code) if ["57", "08", "53"].iter().any(|class| code.len() == 5 && code.starts_with(class)) => {
                     Self::Unavailable(error)
                 }
-                Some(code) if matches!(&*code, "5" | "6" | "261" | "517") => Self::Unavailable(error),
+                Some(code) if matches!(&*code, "5" | "6" | "9" | "261" | "517") => Self::Unavailable(error),
                 _ => Self::Refused(error),
             },
             sqlx::Error::Io(_)

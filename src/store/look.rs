@@ -23,10 +23,10 @@ struct Standing {
 impl Db {
     /// Its pools: on PostgreSQL one for everything.
     pub fn pools(&self) -> Vec<Pool> {
-        if self.backend() == DbBackend::Postgres {
-            return vec![pool("shared", &self.0.writer)];
-        }
-        vec![pool("reader", &self.0.reader), pool("writer", &self.0.writer)]
+        let shared = self.backend() == DbBackend::Postgres;
+        let mut reader = pool(if shared { "shared" } else { "reader" }, self.0.reader.pool());
+        reader.idle += u32::try_from(self.0.reader.resting()).unwrap_or(u32::MAX);
+        if shared { vec![reader] } else { vec![reader, pool("writer", &self.0.writer)] }
     }
 
     /// The end of the journal, and for how long the oldest event has been waiting for its place there.

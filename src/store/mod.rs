@@ -10,6 +10,7 @@ pub mod journal;
 pub mod keyring;
 mod look;
 mod open;
+mod reader;
 mod script;
 mod tx;
 
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use tokio::sync::watch;
 
 pub use self::{
@@ -29,6 +30,7 @@ pub use self::{
     keyring::Keyring,
     look::Pool,
     open::{Pending, migration_status, shown},
+    reader::Reader,
     tx::Tx,
 };
 use crate::{clock::Clock, id::Ids};
@@ -38,7 +40,7 @@ use crate::{clock::Clock, id::Ids};
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: DatabaseConnection,
     clock: Clock,
     ids: Ids,
@@ -83,8 +85,8 @@ impl Default for Settings {
 }
 
 impl Db {
-    /// The pool for reads. Callers' data is read through scoped finders only.
-    pub fn reader(&self) -> &DatabaseConnection {
+    /// Where reading is done. Callers' data is read through scoped finders only.
+    pub fn reader(&self) -> &Reader {
         &self.0.reader
     }
 
@@ -127,7 +129,7 @@ impl Db {
 
     /// Closes all connections, after what runs on them has ended.
     pub async fn close(&self) {
-        let _ = self.0.reader.close_by_ref().await;
+        self.0.reader.close().await;
         let _ = self.0.writer.close_by_ref().await;
     }
 }

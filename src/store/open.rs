@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use tokio::sync::watch;
 
-use super::{Db, Inner, OpenError, Settings};
+use super::{Db, Inner, OpenError, Reader, Settings};
 use crate::{clock::Clock, id::Ids};
 
 /// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
@@ -58,7 +58,7 @@ impl Db {
     ) -> Result<Self, OpenError> {
         let unreachable = |cause: DbErr| OpenError::Unreachable { url: shown(url), cause: cause.to_string() };
         let patience = settings.statement_timeout;
-        let (mut reader, mut writer) = if DbBackend::Sqlite.is_prefix_of(url) {
+        let (reader, mut writer) = if DbBackend::Sqlite.is_prefix_of(url) {
             let writer = Database::connect(sqlite(url, 1, patience)).await.map_err(unreachable)?;
             let reader = Database::connect(sqlite(url, SQLITE_READERS, patience)).await.map_err(unreachable)?;
             refuse_old_sqlite(&writer, url).await?;
@@ -72,13 +72,12 @@ impl Db {
             return Err(OpenError::UnknownEngine(url.split(':').next().unwrap_or_default().to_owned()));
         };
         let statements = Arc::new(AtomicU64::new(0));
-        for pool in [&mut reader, &mut writer] {
-            let statements = statements.clone();
-            pool.set_metric_callback(move |_| {
-                statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            });
-        }
+        let counted = Arc::clone(&statements);
+        writer.set_metric_callback(move |_| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
         let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
+        let reader = Reader::new(reader, patience, Arc::clone(&statements));
         Ok(Self(Arc::new(Inner { reader, writer, clock, ids, statements, keyring, settings, appended })))
     }
 
@@ -171,12 +170,12 @@ struct Name {
     name: String,
 }
 
-async fn names(connection: &DatabaseConnection, sql: String) -> Result<Vec<String>, DbErr> {
+async fn names(connection: &impl ConnectionTrait, sql: String) -> Result<Vec<String>, DbErr> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     Ok(Name::find_by_statement(statement).all(connection).await?.into_iter().map(|row| row.name).collect())
 }
 
-async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+async fn applied(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     if !tables(connection).await?.iter().any(|table| table == MIGRATIONS) {
         return Ok(Vec::new());
     }
@@ -184,7 +183,7 @@ async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> 
 }
 
 /// The migrations of the database that only a newer version knows.
-async fn unknown(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+async fn unknown(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let known: Vec<String> = known().collect();
     let mut applied = applied(connection).await?;
     applied.retain(|name| !known.contains(name));
@@ -197,7 +196,7 @@ fn known() -> impl Iterator<Item = String> {
     Migrator::migrations().into_iter().map(|migration| migration.name().to_owned())
 }
 
-async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+async fn tables(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let sql = if connection.get_database_backend() == DbBackend::Postgres {
         "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
     } else {
@@ -207,7 +206,7 @@ async fn tables(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
 }
 
 /// Refuses a database that this version cannot serve; the migrations that only a newer one knows, where it can.
-async fn refuse_foreign(connection: &DatabaseConnection, url: &str) -> Result<Vec<String>, OpenError> {
+async fn refuse_foreign(connection: &impl ConnectionTrait, url: &str) -> Result<Vec<String>, OpenError> {
     let tables = tables(connection).await.map_err(|cause| failed(url, &cause))?;
     if !tables.is_empty() && !tables.iter().any(|table| table == MIGRATIONS) {
         return Err(OpenError::NotOurs(shown(url)));

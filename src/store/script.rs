@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseExecutor, DbBackend, Statement, Value,
+    ConnectionTrait, DbBackend, Statement, Value,
     sea_query::{
         InsertStatement, PostgresQueryBuilder, QueryStatementWriter, SqlWriter, SqlWriterValues, SqliteQueryBuilder,
         UpdateStatement,
@@ -112,7 +112,7 @@ impl Script {
     }
 
     /// Runs it, if there is anything in it. A row that was not as expected is a lost race.
-    pub async fn run(mut self, connection: DatabaseExecutor<'_>) -> Result<(), Error> {
+    pub async fn run(mut self, connection: &impl ConnectionTrait) -> Result<(), Error> {
         if self.steps == 0 {
             return Ok(());
         }

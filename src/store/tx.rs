@@ -16,8 +16,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement,
-    TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement, TransactionOptions,
+    TransactionTrait, Value,
     sea_query::{InsertStatement, UpdateStatement},
 };
 
@@ -170,11 +170,12 @@ impl Tx {
         self.begun.get_or_try_init(|| self.db.transaction()).await
     }
 
-    /// The connection for a look at what is committed by now, as far as nothing was changed here yet. It keeps nobody from changing it: what
-    /// is decided on it must be a compare-and-set.
-    pub async fn glance(&self) -> Result<DatabaseExecutor<'_>, Error> {
+    /// The rows of a query that looks at what is committed by now, as far as nothing was changed here yet. It keeps nobody from changing it:
+    /// what is decided on it must be a compare-and-set.
+    pub async fn glance<M: FromQueryResult + Send>(&self, query: Statement) -> Result<Vec<M>, Error> {
+        let query = M::find_by_statement(query);
         let untouched = self.begun.get().is_none() && self.waiting().writes.is_empty();
-        Ok(if untouched { self.db.reader().into() } else { self.connection().await?.into() })
+        Ok(if untouched { query.all(self.db.reader()).await? } else { query.all(self.connection().await?).await? })
     }
 
     /// The connection, for finders and inserts of SeaORM; what waits is written first, so that they see it.
@@ -186,7 +187,7 @@ impl Tx {
             for write in &writes {
                 script.write(write);
             }
-            script.run(begun.into()).await?;
+            script.run(begun).await?;
         }
         Ok(begun)
     }
@@ -259,11 +260,10 @@ impl Tx {
 
     /// Runs a script as it is, whatever waits: in the transaction, or, where none has begun, as one of its own.
     pub(super) async fn run(&self, script: Script) -> Result<(), Error> {
-        let connection = match self.begun.get() {
-            Some(begun) => begun.into(),
-            None => (&self.db.0.writer).into(),
-        };
-        script.run(connection).await
+        match self.begun.get() {
+            Some(begun) => script.run(begun).await,
+            None => script.run(self.db.reader()).await,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Looking up the unit of a code, for whoever may see the unit anyway. To everybody else a code is as unknown, and looking up an unknown
 //! one counts as a guess, but for those who see everything.
 
-use sea_orm::QueryFilter;
+use sea_orm::{QueryFilter, QueryTrait};
 
 use super::{
     super::{Actor, Error, account::Named},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     entity::{
-        activation_code::{Column, Entity},
+        activation_code::{Column, Entity, Model},
         scope::{Scope, Scoped, among},
     },
     id::{ActivationCodeId, EntitlementId},
@@ -37,7 +37,7 @@ pub async fn find(tx: &mut Tx, actor: &Actor, command: &Find) -> Result<Option<F
     let hashes = tx.keyring()?.codes().hashes(command.code.as_bytes());
     // What is not the caller's does not leave the database: it would take longer to be told apart here than what is unknown.
     let own = Entity::visible(&actor.scope).filter(among((Entity, Column::Hash), &hashes));
-    let found = own.one(&tx.glance().await?).await?;
+    let found: Option<Model> = tx.glance(own.build(tx.backend())).await?.pop();
     match &found {
         Some(_) if limited => guess::limit(tx, actor, &named).await?,
         Some(_) => {}

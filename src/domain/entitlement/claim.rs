@@ -121,7 +121,7 @@ impl Claim {
     /// Reads the units that are found and visible, in the order of their ids.
     pub async fn load_all(tx: &Tx, actor: &Actor, by: By, named: &account::Named) -> Result<Vec<Self>, Error> {
         let bearer = matches!(by, By::Hashes(..));
-        let found = Self::find_by_statement(Self::statement(tx.backend(), &by, named)).all(&tx.glance().await?).await?;
+        let found: Vec<Self> = tx.glance(Self::statement(tx.backend(), &by, named)).await?;
         Ok(found.into_iter().filter(|claim| bearer || claim.visible_to(actor)).collect())
     }
 
