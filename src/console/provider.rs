@@ -41,7 +41,7 @@ pub async fn send_away(State(console): State<Arc<Console>>, request: Request) ->
         Some((cookie, address)) => {
             ([(header::SET_COOKIE, cookie)], shell::page(StatusCode::OK, &Opening { address })).into_response()
         }
-        None => show(&console, &parts.headers, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE)),
+        None => show(&console, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE)),
     }
 }
 
@@ -60,9 +60,9 @@ pub async fn come_back(
             let page = shell::page(StatusCode::OK, &Opening { address: to.to_owned() });
             ([(header::SET_COOKIE, session)], page).into_response()
         }
-        Err(Refusal::Told(status, alarm)) => show(&console, &parts.headers, to, status, Some(alarm)),
+        Err(Refusal::Told(status, alarm)) => show(&console, to, status, Some(alarm)),
         Err(Refusal::Trouble(_)) => {
-            show(&console, &parts.headers, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE))
+            show(&console, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE))
         }
     };
     (AppendHeaders(Sessions::end_errand(provider.is_over_https()).map(|cookie| (header::SET_COOKIE, cookie))), response)
@@ -76,6 +76,6 @@ async fn enter(
     flow: Option<&Flow>,
     answer: &Return,
 ) -> Result<HeaderValue, Refusal> {
-    let (login, until) = provider.finish(flow, answer).await?;
-    begin(console, parts, &Pass::Vouched(login, until), provider.is_over_https()).await
+    let voucher = provider.finish(flow, answer).await?;
+    begin(console, parts, &Pass::Vouched(voucher), provider.is_over_https()).await
 }

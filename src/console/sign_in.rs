@@ -20,7 +20,7 @@ use super::{
 use crate::http::{
     auth::{AuthError, Provider},
     client_address, request_id,
-    session::{Pass, Session, Sessions, is_https},
+    session::{Pass, Sessions, Token, is_https},
 };
 
 const DOCUMENT: &str = include_str!("../../console/viewer.graphql");
@@ -46,19 +46,14 @@ struct Answer {
     viewer: Viewer,
 }
 
-/// The form. It begins a session of nobody, so that it too has a token.
-pub async fn page(State(console): State<Arc<Console>>, Query(To { to }): Query<To>, headers: HeaderMap) -> Response {
-    show(&console, &headers, &to, StatusCode::OK, None)
+/// The form.
+pub async fn page(State(console): State<Arc<Console>>, Query(To { to }): Query<To>) -> Response {
+    show(&console, &to, StatusCode::OK, None)
 }
 
 /// The form, and what went wrong before.
-pub fn show(console: &Console, headers: &HeaderMap, to: &str, status: StatusCode, alarm: Option<&str>) -> Response {
-    let begun = || {
-        let cookie = console.sessions.begin(None, is_https(headers))?;
-        let pair = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
-        Some((console.sessions.find(&pair)?, cookie))
-    };
-    let Some((Session { token, .. }, cookie)) = begun() else { return Trouble::Unavailable.into_response() };
+pub fn show(console: &Console, to: &str, status: StatusCode, alarm: Option<&str>) -> Response {
+    let Some((cookie, Token(token))) = console.sessions.welcome() else { return Trouble::Unavailable.into_response() };
     let provider = console.auth.provider().map(Provider::name);
     let page = shell::page(status, &Page { token, to, alarm, provider });
     ([(header::SET_COOKIE, cookie)], page).into_response()
@@ -74,7 +69,7 @@ pub async fn enter(State(console): State<Arc<Console>>, request: Request) -> Res
     let pass = Pass::Shown(format!("Bearer {}", form.get("key").unwrap_or_default()));
     match begin(&console, &parts, &pass, is_https(&parts.headers)).await {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response(),
-        Err(Refusal::Told(status, alarm)) => show(&console, &parts.headers, to, status, Some(alarm)),
+        Err(Refusal::Told(status, alarm)) => show(&console, to, status, Some(alarm)),
         Err(Refusal::Trouble(trouble)) => trouble.into_response(),
     }
 }
@@ -83,7 +78,7 @@ pub async fn enter(State(console): State<Arc<Console>>, request: Request) -> Res
 pub async fn read(request: Request, console: &Console) -> Result<(Form, Parts), Trouble> {
     let (parts, body) = request.into_parts();
     let form = Form::read(Request::from_parts(parts.clone(), body), console).await?;
-    form.check(&parts.headers, console)?;
+    form.check(console.sessions.guest(&parts.headers), &parts.headers)?;
     Ok((form, parts))
 }
 
@@ -116,24 +111,24 @@ pub async fn begin(
     pass: &Pass,
     over_https: bool,
 ) -> Result<HeaderValue, Refusal> {
-    let actor = console.auth.recognise(Some(pass), client_address(parts), request_id(parts)).await?;
+    let actor = console.auth.recognise(pass, client_address(parts), request_id(parts)).await?;
     let visit = Visit { actor, token: String::new(), console: Arc::clone(console) };
     let Answer { viewer } = visit.ask(DOCUMENT, json!({})).await.map_err(Refusal::Trouble)?;
     if !matches!(viewer.role.as_str(), "ADMIN" | "SUPPORT" | "PARTNER") {
         let message = match pass {
             Pass::Shown(_) => "The console is for support, partner and administrator keys; this key has another role.",
-            Pass::Vouched(..) => {
+            Pass::Vouched(_) => {
                 "The console is for support, partners and administrators; your login has another role."
             }
         };
         return Err(Refusal::Told(StatusCode::FORBIDDEN, message));
     }
-    console.sessions.begin(Some(pass), over_https).ok_or(Refusal::Trouble(Trouble::Unavailable))
+    console.sessions.begin(pass, over_https).ok_or(Refusal::Trouble(Trouble::Unavailable))
 }
 
 /// Signs out.
-pub async fn leave(_: Posted) -> Response {
-    let ended = Sessions::end().map(|cookie| [(header::SET_COOKIE, cookie)]);
+pub async fn leave(headers: HeaderMap, _: Posted) -> Response {
+    let ended = Sessions::end(is_https(&headers)).map(|cookie| [(header::SET_COOKIE, cookie)]);
     (ended, Redirect::to("/console/sign-in")).into_response()
 }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     domain::Actor,
-    http::{self, address::address, auth::AuthError, client_address, request_id, session::is_own_page},
+    http::{self, address::address, auth::AuthError, client_address, request_id, session::{Token, is_own_page}},
 };
 
 /// A request of somebody who is signed in.
@@ -114,9 +114,9 @@ impl Visit {
     /// The visit behind a session's cookie.
     async fn find(parts: &Parts, console: &Arc<Console>) -> Result<Self, Response> {
         let session = console.sessions.find(&parts.headers).ok_or_else(|| to_sign_in(parts))?;
-        let found = console.auth.recognise(session.pass.as_ref(), client_address(parts), request_id(parts)).await;
+        let found = console.auth.recognise(&session.pass, client_address(parts), request_id(parts)).await;
         match found {
-            Ok(actor) => Ok(Self { actor, token: session.token, console: Arc::clone(console) }),
+            Ok(actor) => Ok(Self { actor, token: session.token.0, console: Arc::clone(console) }),
             Err(AuthError::Unauthenticated(_)) => Err(to_sign_in(parts)),
             Err(AuthError::Unavailable) => Err(Trouble::Unavailable.into_response()),
         }
@@ -154,7 +154,7 @@ impl FromRequest<Arc<Console>> for Posted {
         let visit = Visit::find(&parts, console).await?;
         let headers = parts.headers.clone();
         let form = Form::read(Request::from_parts(parts, body), console).await.map_err(IntoResponse::into_response)?;
-        form.check(&headers, console).map_err(IntoResponse::into_response)?;
+        form.check(Some(Token(visit.token.clone())), &headers).map_err(IntoResponse::into_response)?;
         Ok(Self { visit, form })
     }
 }
@@ -169,11 +169,10 @@ impl Form {
         Ok(Self(pairs))
     }
 
-    /// Refuses a form that was not made for the session it comes with, or that another site sends.
-    pub fn check(&self, headers: &HeaderMap, console: &Console) -> Result<(), Trouble> {
-        let session = console.sessions.find(headers).ok_or(Trouble::Forged)?;
-        let own = is_own_page(headers) && self.get("token").is_some_and(|token| session.is_own(token));
-        if own { Ok(()) } else { Err(Trouble::Forged) }
+    /// Refuses a form that was not made for whom it comes from, or that another site sends.
+    pub fn check(&self, expected: Option<Token>, headers: &HeaderMap) -> Result<(), Trouble> {
+        let own = expected.zip(self.get("token")).is_some_and(|(expected, token)| expected.is(token));
+        if own && is_own_page(headers) { Ok(()) } else { Err(Trouble::Forged) }
     }
 
     /// What was written into a field; none where that is nothing.

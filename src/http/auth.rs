@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::provider::{Flow, Provider, Return};
 use self::{token::Reader, web::Web};
-use super::session::Pass;
+use super::session::{Pass, Voucher};
 use crate::{
     clock::Clock,
     config::Tokens,
@@ -108,16 +108,19 @@ impl Authenticator {
     /// The same for what a session stands on.
     pub async fn recognise(
         &self,
-        pass: Option<&Pass>,
+        pass: &Pass,
         address: IpAddr,
         request_id: String,
     ) -> Result<Arc<Actor>, AuthError> {
         match pass {
-            None => self.authenticate(None, address, request_id).await,
-            Some(Pass::Shown(authorization)) => self.authenticate(Some(authorization), address, request_id).await,
-            // Where nobody can sign in any more, nobody stays.
-            Some(Pass::Vouched(..)) if self.provider.is_none() => Err(AuthError::Unauthenticated(MISSING)),
-            Some(Pass::Vouched(login, until)) => self.admit(login, *until, address, request_id).await,
+            Pass::Shown(authorization) => self.authenticate(Some(authorization), address, request_id).await,
+            Pass::Vouched(Voucher { login, by, until }) => {
+                // Where nobody can sign in any more, nobody stays.
+                if self.provider.as_ref().is_none_or(|provider| provider.mark() != *by) {
+                    return Err(AuthError::Unauthenticated(MISSING));
+                }
+                self.admit(login, *until, address, request_id).await
+            }
         }
     }
 

@@ -123,7 +123,7 @@ async fn admit(http: &Http, parts: &Parts, body: Body) -> Result<Admitted, Refus
     }
     let (address, id) = (client_address(parts), request_id(parts));
     let found = match (authorization(&parts.headers), http.sessions.pass(&parts.headers)) {
-        (None, pass @ Some(_)) => http.auth.recognise(pass.as_ref(), address, id).await,
+        (None, Some(pass)) => http.auth.recognise(&pass, address, id).await,
         (shown, _) => http.auth.authenticate(shown, address, id).await,
     };
     let actor = found.map_err(|error| unauthenticated(&error))?;

@@ -2,6 +2,7 @@
 //!
 //! What a cookie holds is sealed under a key that every node has from the key file, so that any of them can serve the next request. The seal
 //! covers the cookie's name, lest one stand in for another, and the moment it ends, whatever the browser makes of that. No script reads it.
+//! Over HTTPS its name begins with `__Host-`: by such a name no other host can plant one (RFC 6265bis, 4.1.3.2).
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -50,17 +51,22 @@ impl Seal {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).ok()?;
         let text = serde_json::to_vec(&(ends.timestamp(), content)).ok()?;
-        let payload = Payload { msg: &text, aad: cookie.name.as_bytes() };
+        let payload = Payload { msg: &text, aad: cookie.called(over_https).as_bytes() };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
         let value = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
         cookie.set(&value, (ends - self.now()).num_seconds(), over_https)
     }
 
     /// What a cookie's value holds and when that ends, unless it has ended.
-    pub fn open<T: DeserializeOwned>(&self, cookie: &Cookie, value: &str) -> Option<(DateTime<Utc>, T)> {
+    pub fn open<T: DeserializeOwned>(
+        &self,
+        cookie: &Cookie,
+        value: &str,
+        over_https: bool,
+    ) -> Option<(DateTime<Utc>, T)> {
         let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
-        let payload = Payload { msg: sealed, aad: cookie.name.as_bytes() };
+        let payload = Payload { msg: sealed, aad: cookie.called(over_https).as_bytes() };
         let text = self.cipher.decrypt(&XNonce::from(<[u8; NONCE]>::try_from(nonce).ok()?), payload).ok()?;
         let (ends, content) = serde_json::from_slice(&text).ok()?;
         let ends = DateTime::from_timestamp(ends, 0)?;
@@ -69,11 +75,16 @@ impl Seal {
 }
 
 impl Cookie {
+    fn called(&self, over_https: bool) -> String {
+        format!("{}{}", if over_https { "__Host-" } else { "" }, self.name)
+    }
+
     /// Its value in a request.
-    pub fn find<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub fn find<'a>(&self, headers: &'a HeaderMap, over_https: bool) -> Option<&'a str> {
+        let called = self.called(over_https);
         let value = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
         let mut pairs = value.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(name, _)| *name == self.name).map(|(_, value)| value)
+        pairs.find(|(name, _)| *name == called).map(|(_, value)| value)
     }
 
     /// Its end, as the value of `Set-Cookie`.
@@ -82,7 +93,7 @@ impl Cookie {
     }
 
     fn set(&self, value: &str, seconds: i64, over_https: bool) -> Option<HeaderValue> {
-        let Self { name, same_site } = self;
+        let (name, same_site) = (self.called(over_https), self.same_site);
         let secure = if over_https { "; Secure" } else { "" };
         format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}").parse().ok()
     }
@@ -102,13 +113,15 @@ mod tests {
         let ends = clock.now() + chrono::TimeDelta::minutes(1);
         let set = seal(1).close(&ONE, &"content", ends, true).unwrap();
         let set = set.to_str().unwrap();
-        assert!(!set.contains("content") && set.ends_with("; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure"));
+        assert!(!set.contains("content") && set.starts_with("__Host-one="));
+        assert!(set.ends_with("; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure"));
         let headers = HeaderMap::from_iter([(header::COOKIE, format!("none=1; {set}").parse().unwrap())]);
-        let value = ONE.find(&headers).unwrap();
-        let open = |key: u8, cookie: &Cookie| seal(key).open::<String>(cookie, value);
+        let value = ONE.find(&headers, true).unwrap();
+        let open = |key: u8, cookie: &Cookie| seal(key).open::<String>(cookie, value, true);
         assert_eq!(open(1, &ONE), Some((ends, "content".to_owned())));
         assert_eq!((open(2, &ONE), open(1, &OTHER)), (None, None));
-        assert!(OTHER.find(&headers).is_none());
+        assert!(OTHER.find(&headers, true).is_none() && ONE.find(&headers, false).is_none());
+        assert!(seal(1).open::<String>(&ONE, value, false).is_none());
         clock.advance(std::time::Duration::from_mins(1));
         assert_eq!(open(1, &ONE), None);
     }

@@ -2,8 +2,9 @@
 //!
 //! A session is nowhere but in its cookie, which a [`Seal`] keeps: what somebody signed in with, and when that ends. A cookie comes along
 //! whoever made the browser ask: it counts only where the browser says that one of this service's own pages did, and what changes something
-//! needs a token as well, which only such a page can know. Whoever signs in at the identity provider has another cookie meanwhile, for as
-//! long as that takes, by which the browser is known again when it comes back.
+//! needs a token as well, which only such a page can know. Who has not signed in yet is a guest, by a cookie for the sign-in form's token;
+//! whoever signs in at the identity provider has another one meanwhile, by which the browser is known again when it comes back. Neither
+//! touches a session that there is.
 
 use std::sync::Arc;
 
@@ -25,10 +26,11 @@ const SESSION: Cookie = Cookie { name: "claimcheck_session", same_site: "Strict"
 /// How long a browser stays signed in: a working day.
 const LASTING: TimeDelta = TimeDelta::hours(12);
 
+/// What the sign-in form belongs to.
+const GUEST: Cookie = Cookie { name: "claimcheck_guest", same_site: "Strict" };
+
 /// What stays with a browser that is sent to the identity provider. It comes back by a link of that one.
 const ERRAND: Cookie = Cookie { name: "claimcheck_sign_in", same_site: "Lax" };
-/// The same over HTTPS: by this name no other host can plant it, and nobody be signed in under another's.
-const SAFE_ERRAND: Cookie = Cookie { name: "__Host-claimcheck_sign_in", same_site: "Lax" };
 /// How long somebody may take there.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
@@ -41,48 +43,57 @@ pub struct Sessions {
 
 /// A session that a browser has.
 pub struct Session {
-    /// What it was begun with; nothing before signing in.
-    pub pass: Option<Pass>,
+    /// What it was begun with.
+    pub pass: Pass,
     /// What a form of this session must bring along.
-    pub token: String,
+    pub token: Token,
 }
 
+/// What a form brings along, so that it is known to be of this service's pages.
+pub struct Token(pub String);
+
 /// What a session stands on.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Pass {
     /// What `Authorization` would say; it is checked anew at each request like any other, so that a key's revocation ends its sessions.
     Shown(String),
-    /// A login that the identity provider vouched for when the session began, and for how long.
-    Vouched(Arc<Login>, DateTime<Utc>),
+    /// A login that an identity provider vouched for when the session began.
+    Vouched(Voucher),
+}
+
+/// Whose word a session stands on, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voucher {
+    pub login: Arc<Login>,
+    /// The provider and the client that people signed in to, as [`Provider::mark`](super::auth::Provider::mark) says it.
+    pub by: String,
+    pub until: DateTime<Utc>,
 }
 
 /// What a session's cookie holds.
 #[derive(Serialize, Deserialize)]
 enum Content {
-    Nobody,
     Shown(String),
-    /// A login's subject, role, partner and account.
-    Vouched(String, String, Option<PartnerId>, Option<String>),
+    Vouched { by: String, subject: String, role: String, partner: Option<PartnerId>, account: Option<String> },
 }
 
 impl Content {
-    fn of(pass: Option<&Pass>) -> Self {
+    fn of(pass: &Pass) -> Self {
         match pass {
-            None => Self::Nobody,
-            Some(Pass::Shown(authorization)) => Self::Shown(authorization.clone()),
-            Some(Pass::Vouched(login, _)) => {
-                let Login { subject, role, partner, account } = &**login;
-                Self::Vouched(subject.clone(), role.to_string(), *partner, account.clone())
+            Pass::Shown(authorization) => Self::Shown(authorization.clone()),
+            Pass::Vouched(Voucher { login, by, .. }) => {
+                let Login { subject, role, partner, account } = (**login).clone();
+                Self::Vouched { by: by.clone(), subject, role: role.to_string(), partner, account }
             }
         }
     }
 
-    fn pass(self, ends: DateTime<Utc>) -> Option<Pass> {
+    fn pass(self, until: DateTime<Utc>) -> Option<Pass> {
         match self {
-            Self::Nobody => None,
             Self::Shown(authorization) => Some(Pass::Shown(authorization)),
-            Self::Vouched(subject, role, partner, account) => {
+            Self::Vouched { by, subject, role, partner, account } => {
                 let login = Login::new(&subject, Login::role(&role)?, partner, account.as_deref())?;
-                Some(Pass::Vouched(Arc::new(login), ends))
+                Some(Pass::Vouched(Voucher { login: Arc::new(login), by, until }))
             }
         }
     }
@@ -99,28 +110,47 @@ impl Sessions {
         Self { seal: Seal::new(key, clock), token: Hmac::new_from_slice(key).expect("a key") }
     }
 
-    /// A new session as the value of `Set-Cookie`; without a `pass` it is one of somebody who has not signed in yet. It lasts no longer than
-    /// what it stands on.
-    pub fn begin(&self, pass: Option<&Pass>, over_https: bool) -> Option<HeaderValue> {
+    /// A new session as the value of `Set-Cookie`. It lasts no longer than what it stands on.
+    pub fn begin(&self, pass: &Pass, over_https: bool) -> Option<HeaderValue> {
         let latest = self.seal.now() + LASTING;
         let ends = match pass {
-            Some(Pass::Vouched(_, until)) => latest.min(*until),
-            Some(Pass::Shown(_)) | None => latest,
+            Pass::Vouched(voucher) => latest.min(voucher.until),
+            Pass::Shown(_) => latest,
         };
         self.seal.close(&SESSION, &Content::of(pass), ends, over_https)
     }
 
-    /// The end of any session, as the value of `Set-Cookie`.
-    pub fn end() -> Option<HeaderValue> {
-        SESSION.end(false)
+    /// The end of a session, as the value of `Set-Cookie`.
+    pub fn end(over_https: bool) -> Option<HeaderValue> {
+        SESSION.end(over_https)
     }
 
     /// The session of a request, if it has one that has not ended.
     pub fn find(&self, headers: &HeaderMap) -> Option<Session> {
-        let value = SESSION.find(headers)?;
-        let (ends, content) = self.seal.open::<Content>(&SESSION, value)?;
-        let tag = self.token.clone().chain_update(value).finalize().into_bytes();
-        Some(Session { pass: content.pass(ends), token: URL_SAFE_NO_PAD.encode(tag) })
+        // Whether it came over HTTPS, a request does not say; what did is not to be outdone by what others could plant.
+        let found = [true, false].into_iter().find_map(|over_https| Some((SESSION.find(headers, over_https)?, over_https)));
+        let (value, over_https) = found?;
+        let (ends, content) = self.seal.open::<Content>(&SESSION, value, over_https)?;
+        Some(Session { pass: content.pass(ends)?, token: self.token(value) })
+    }
+
+    /// A guest, as the value of `Set-Cookie`, and what a form must bring along for it.
+    pub fn welcome(&self) -> Option<(HeaderValue, Token)> {
+        let cookie = self.seal.close(&GUEST, &(), self.seal.now() + LASTING, false)?;
+        let pair = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
+        Some((cookie, self.guest(&pair)?))
+    }
+
+    /// The same for the guest that makes a request.
+    pub fn guest(&self, headers: &HeaderMap) -> Option<Token> {
+        let value = GUEST.find(headers, false)?;
+        self.seal.open::<()>(&GUEST, value, false)?;
+        Some(self.token(value))
+    }
+
+    fn token(&self, cookie: &str) -> Token {
+        let tag = self.token.clone().chain_update(cookie).finalize().into_bytes();
+        Token(URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// What the session of a request stands on, where one of our own pages asks.
@@ -128,35 +158,30 @@ impl Sessions {
         if !is_own_page(headers) {
             return None;
         }
-        self.find(headers)?.pass
+        Some(self.find(headers)?.pass)
     }
 
     /// What stays with a browser that is sent to the identity provider, as the value of `Set-Cookie`.
     pub fn send_away(&self, flow: &Flow, over_https: bool) -> Option<HeaderValue> {
-        self.seal.close(errand(over_https), flow, self.seal.now() + PATIENCE, over_https)
+        self.seal.close(&ERRAND, flow, self.seal.now() + PATIENCE, over_https)
     }
 
     /// What stayed with it, when it comes back.
     pub fn come_back(&self, headers: &HeaderMap, over_https: bool) -> Option<Flow> {
-        let errand = errand(over_https);
-        let (_, flow) = self.seal.open(errand, errand.find(headers)?)?;
+        let (_, flow) = self.seal.open(&ERRAND, ERRAND.find(headers, over_https)?, over_https)?;
         Some(flow)
     }
 
     /// The end of that, as the value of `Set-Cookie`: an answer counts once.
     pub fn end_errand(over_https: bool) -> Option<HeaderValue> {
-        errand(over_https).end(over_https)
+        ERRAND.end(over_https)
     }
 }
 
-fn errand(over_https: bool) -> &'static Cookie {
-    if over_https { &SAFE_ERRAND } else { &ERRAND }
-}
-
-impl Session {
-    /// Whether a form was made for this session.
-    pub fn is_own(&self, token: &str) -> bool {
-        self.token.as_bytes().ct_eq(token.as_bytes()).into()
+impl Token {
+    /// Whether a form was made for this.
+    pub fn is(&self, token: &str) -> bool {
+        self.0.as_bytes().ct_eq(token.as_bytes()).into()
     }
 }
 
@@ -200,13 +225,14 @@ mod tests {
         let role = Login::role("partner").unwrap();
         let login = Arc::new(Login::new("ann", role, Some(PartnerId::HOUSE), None).unwrap());
         let until = clock.now() + TimeDelta::hours(1);
-        let brief = sessions(&clock).begin(Some(&Pass::Vouched(Arc::clone(&login), until)), false).unwrap();
-        let shown = sessions(&clock).begin(Some(&Pass::Shown("Bearer x".to_owned())), false).unwrap();
+        let vouched = || Pass::Vouched(Voucher { login: Arc::clone(&login), by: "somebody".to_owned(), until });
+        let brief = sessions(&clock).begin(&vouched(), true).unwrap();
+        let shown = sessions(&clock).begin(&Pass::Shown("Bearer x".to_owned()), false).unwrap();
         let session = found(&clock, &shown).unwrap();
-        assert!(session.is_own(&session.token) && !session.is_own("") && !session.is_own(&session.token[1..]));
-        assert!(matches!(session.pass, Some(Pass::Shown(text)) if text == "Bearer x"));
-        let session = found(&clock, &brief).unwrap();
-        assert!(matches!(session.pass, Some(Pass::Vouched(found, ends)) if found == login && ends == until));
+        let token = &session.token;
+        assert!(token.is(&token.0) && !token.is("") && !token.is(&token.0[1..]));
+        assert_eq!(session.pass, Pass::Shown("Bearer x".to_owned()));
+        assert_eq!(found(&clock, &brief).unwrap().pass, vouched());
         clock.advance(std::time::Duration::from_hours(1));
         assert!(found(&clock, &brief).is_none() && found(&clock, &shown).is_some());
         clock.advance(std::time::Duration::from_hours(11));
@@ -214,12 +240,31 @@ mod tests {
     }
 
     #[test]
-    fn no_two_sessions_share_a_token_and_no_other_cookie_is_one() {
+    fn a_session_of_https_is_not_outdone_by_a_cookie_without() {
         let clock = Clock::default();
-        let begin = || found(&clock, &sessions(&clock).begin(None, false).unwrap()).unwrap();
-        let (one, other) = (begin(), begin());
-        assert!(one.pass.is_none() && one.token != other.token);
-        for value in ["", "x", "!", &"A".repeat(200)] {
+        let begin = |text: &str, over_https| {
+            let set = sessions(&clock).begin(&Pass::Shown(text.to_owned()), over_https).unwrap();
+            set.to_str().unwrap().split(';').next().unwrap().to_owned()
+        };
+        let (planted, own) = (begin("Bearer x", false), begin("Bearer own", true));
+        for cookies in [format!("{planted}; {own}"), format!("{own}; {planted}")] {
+            let session = found(&clock, &cookies.parse().unwrap()).unwrap();
+            assert_eq!(session.pass, Pass::Shown("Bearer own".to_owned()));
+        }
+        let renamed = planted.replace("claimcheck_session", "__Host-claimcheck_session");
+        assert!(found(&clock, &renamed.parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn no_two_guests_share_a_token_and_no_other_cookie_is_a_session() {
+        let clock = Clock::default();
+        let welcome = || sessions(&clock).welcome().unwrap();
+        let ((cookie, one), (_, other)) = (welcome(), welcome());
+        assert!(one.0 != other.0);
+        let headers = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
+        assert!(sessions(&clock).guest(&headers).unwrap().is(&one.0) && found(&clock, &cookie).is_none());
+        let guest = cookie.to_str().unwrap().split_once(['=', ';']).unwrap().1.split(';').next().unwrap();
+        for value in ["", "x", "!", &"A".repeat(200), guest] {
             assert!(found(&clock, &format!("claimcheck_session={value}").parse().unwrap()).is_none(), "{value}");
         }
     }

@@ -31,6 +31,7 @@ mod migrations;
 mod paging;
 mod provisioning;
 mod purchase;
+mod reader;
 mod reason;
 mod redemption;
 mod refusal;
@@ -64,6 +65,7 @@ fn main() -> std::process::ExitCode {
         contest::tests(),
         endurance::tests(),
         extend::tests(),
+        reader::tests(),
         reason::tests(),
         refusal::tests(),
         reissue::tests(),

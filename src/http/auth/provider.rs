@@ -29,8 +29,10 @@ use super::{
 use crate::{
     clock::Clock,
     config::{SignIn, is_safe},
-    domain::access::Login,
-    http::address::{address, encoded, pairs},
+    http::{
+        address::{address, encoded, pairs},
+        session::Voucher,
+    },
 };
 
 const NOT_BEGUN: &str =
@@ -135,15 +137,21 @@ impl Provider {
         Ok((address(&endpoints.authorization, &parameters), flow))
     }
 
+    /// What tells it, and the client that we are there, from any other: a session that another one vouched for does not count.
+    pub fn mark(&self) -> String {
+        format!("{} {}", self.settings.client_id, self.issuer)
+    }
+
     /// Who has signed in there, and until when.
-    pub async fn finish(&self, flow: Option<&Flow>, answer: &Return) -> Result<(Arc<Login>, DateTime<Utc>), AuthError> {
+    pub async fn finish(&self, flow: Option<&Flow>, answer: &Return) -> Result<Voucher, AuthError> {
         let state = answer.state.as_deref().unwrap_or_default().as_bytes();
         let flow = flow.filter(|flow| flow.state.as_bytes().ct_eq(state).into());
         let flow = flow.filter(|_| answer.iss.as_ref().is_none_or(|issuer| *issuer == self.issuer));
         let flow = flow.ok_or(AuthError::Unauthenticated(NOT_BEGUN))?;
         let code = answer.code.as_deref().ok_or(AuthError::Unauthenticated(DENIED))?;
         let token = self.redeem(code, flow).await?;
-        self.reader.read_id(&token, &self.settings.client_id, &flow.nonce).await
+        let (login, until) = self.reader.read_id(&token, &self.settings.client_id, &flow.nonce).await?;
+        Ok(Voucher { login, by: self.mark(), until })
     }
 
     /// The ID token for a code.

@@ -21,6 +21,8 @@ pub fn tests() -> Vec<Test> {
         what_comes_back_from_elsewhere_lets_nobody_in,
         a_token_that_does_not_count_lets_nobody_in,
         a_login_ends_when_its_token_does,
+        a_login_counts_for_the_client_it_was_made_at,
+        what_comes_from_elsewhere_signs_nobody_out,
         a_partner_s_people_see_its_own,
         signing_in_is_begun_by_our_own_page_and_leads_to_one,
         where_the_provider_cannot_be_asked_a_key_still_counts,
@@ -235,6 +237,30 @@ async fn a_login_ends_when_its_token_does(app: App) {
     let end = "mutation ($id: ID!) { updatePartner(input: { partnerId: $id, active: false }) { userErrors { code } } }";
     door.node.admin().query(end, json!({"id": shop.partner})).await.data();
     assert_eq!(visitor.open("/console").await.address, "/console/sign-in");
+}
+
+async fn a_login_counts_for_the_client_it_was_made_at(app: App) {
+    let door = Door::open(&app).await;
+    door.let_in(json!({}));
+    let mut visitor = door.visitor();
+    door.sign_in(&mut visitor).await;
+    for (client, address) in [(CLIENT, "/console"), ("another", "/console/sign-in")] {
+        let mut tokens = door.provider.sign_in();
+        tokens.sign_in.as_mut().expect("a way to sign in").client_id = client.to_owned();
+        let node = app.node_with(|config| config.tokens = Some(tokens)).await;
+        assert_eq!(visitor.at(node.address()).open("/console").await.address, address, "{client}");
+    }
+}
+
+async fn what_comes_from_elsewhere_signs_nobody_out(app: App) {
+    let door = Door::open(&app).await;
+    door.let_in(json!({}));
+    let mut visitor = door.visitor();
+    door.sign_in(&mut visitor).await;
+    let back = door.go(&mut visitor, "/console/sign-in").await;
+    assert!(visitor.open(&format!("{back}x")).await.status.is_client_error());
+    visitor.open("/console/sign-in").await.form("/console/sign-in");
+    assert_eq!(visitor.open("/console").await.address, "/console");
 }
 
 async fn a_partner_s_people_see_its_own(app: App) {
