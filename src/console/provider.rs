@@ -27,8 +27,8 @@ const UNREACHABLE: &str = "The identity provider cannot be reached at the moment
 /// Sends somebody to the provider.
 pub async fn send_away(State(console): State<Arc<Console>>, request: Request) -> Response {
     let Some(provider) = console.auth.provider() else { return Trouble::Missing.into_response() };
-    let (form, parts) = match read(request, &console).await {
-        Ok(read) => read,
+    let form = match read(request, &console).await {
+        Ok((form, _)) => form,
         Err(trouble) => return trouble.into_response(),
     };
     let to = destination(&form);
@@ -61,9 +61,7 @@ pub async fn come_back(
             ([(header::SET_COOKIE, session)], page).into_response()
         }
         Err(Refusal::Told(status, alarm)) => show(&console, to, status, Some(alarm)),
-        Err(Refusal::Trouble(_)) => {
-            show(&console, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE))
-        }
+        Err(Refusal::Trouble(_)) => show(&console, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE)),
     };
     (AppendHeaders(Sessions::end_errand(provider.is_over_https()).map(|cookie| (header::SET_COOKIE, cookie))), response)
         .into_response()

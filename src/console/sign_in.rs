@@ -117,9 +117,7 @@ pub async fn begin(
     if !matches!(viewer.role.as_str(), "ADMIN" | "SUPPORT" | "PARTNER") {
         let message = match pass {
             Pass::Shown(_) => "The console is for support, partner and administrator keys; this key has another role.",
-            Pass::Vouched(_) => {
-                "The console is for support, partners and administrators; your login has another role."
-            }
+            Pass::Vouched(_) => "The console is for support, partners and administrators; your login has another role.",
         };
         return Err(Refusal::Told(StatusCode::FORBIDDEN, message));
     }

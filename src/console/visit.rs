@@ -22,7 +22,13 @@ use super::{
 };
 use crate::{
     domain::Actor,
-    http::{self, address::address, auth::AuthError, client_address, request_id, session::{Token, is_own_page}},
+    http::{
+        self,
+        address::address,
+        auth::AuthError,
+        client_address, request_id,
+        session::{Token, is_own_page},
+    },
 };
 
 /// A request of somebody who is signed in.

@@ -106,12 +106,7 @@ impl Authenticator {
     }
 
     /// The same for what a session stands on.
-    pub async fn recognise(
-        &self,
-        pass: &Pass,
-        address: IpAddr,
-        request_id: String,
-    ) -> Result<Arc<Actor>, AuthError> {
+    pub async fn recognise(&self, pass: &Pass, address: IpAddr, request_id: String) -> Result<Arc<Actor>, AuthError> {
         match pass {
             Pass::Shown(authorization) => self.authenticate(Some(authorization), address, request_id).await,
             Pass::Vouched(Voucher { login, by, until }) => {

@@ -51,7 +51,8 @@ impl Seal {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).ok()?;
         let text = serde_json::to_vec(&(ends.timestamp(), content)).ok()?;
-        let payload = Payload { msg: &text, aad: cookie.called(over_https).as_bytes() };
+        let called = cookie.called(over_https);
+        let payload = Payload { msg: &text, aad: called.as_bytes() };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
         let value = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
         cookie.set(&value, (ends - self.now()).num_seconds(), over_https)
@@ -66,7 +67,8 @@ impl Seal {
     ) -> Option<(DateTime<Utc>, T)> {
         let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
-        let payload = Payload { msg: sealed, aad: cookie.called(over_https).as_bytes() };
+        let called = cookie.called(over_https);
+        let payload = Payload { msg: sealed, aad: called.as_bytes() };
         let text = self.cipher.decrypt(&XNonce::from(<[u8; NONCE]>::try_from(nonce).ok()?), payload).ok()?;
         let (ends, content) = serde_json::from_slice(&text).ok()?;
         let ends = DateTime::from_timestamp(ends, 0)?;

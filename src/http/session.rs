@@ -128,7 +128,8 @@ impl Sessions {
     /// The session of a request, if it has one that has not ended.
     pub fn find(&self, headers: &HeaderMap) -> Option<Session> {
         // Whether it came over HTTPS, a request does not say; what did is not to be outdone by what others could plant.
-        let found = [true, false].into_iter().find_map(|over_https| Some((SESSION.find(headers, over_https)?, over_https)));
+        let found =
+            [true, false].into_iter().find_map(|over_https| Some((SESSION.find(headers, over_https)?, over_https)));
         let (value, over_https) = found?;
         let (ends, content) = self.seal.open::<Content>(&SESSION, value, over_https)?;
         Some(Session { pass: content.pass(ends)?, token: self.token(value) })

@@ -12,6 +12,7 @@ mod look;
 mod open;
 mod reader;
 mod script;
+mod together;
 mod tx;
 
 use std::{
@@ -25,6 +26,7 @@ use std::{
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use tokio::sync::watch;
 
+use self::together::Together;
 pub use self::{
     error::{Error, OpenError, Transient},
     keyring::Keyring,
@@ -42,6 +44,7 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     reader: Reader,
     writer: DatabaseConnection,
+    together: Together,
     clock: Clock,
     ids: Ids,
     statements: Arc<AtomicU64>,

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use tokio::sync::watch;
 
-use super::{Db, Inner, OpenError, Reader, Settings};
+use super::{Db, Inner, OpenError, Reader, Settings, together::Together};
 use crate::{clock::Clock, id::Ids};
 
 /// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
@@ -77,8 +77,9 @@ impl Db {
             counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         });
         let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
+        let together = Together::default();
         let reader = Reader::new(reader, patience, Arc::clone(&statements));
-        Ok(Self(Arc::new(Inner { reader, writer, clock, ids, statements, keyring, settings, appended })))
+        Ok(Self(Arc::new(Inner { reader, writer, together, clock, ids, statements, keyring, settings, appended })))
     }
 
     /// Applies the migrations that are missing. Several processes may do so at once: on PostgreSQL they wait for each other, on SQLite

@@ -4,137 +4,225 @@
 //! something is read, or until the end, and go with its events. Each of them is a compare-and-set: who did not find what it expected has
 //! lost its race, and the script fails. On PostgreSQL it fails as a statement does, with all that it did: it needs no transaction around it.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, Statement, Value,
-    sea_query::{
-        InsertStatement, PostgresQueryBuilder, QueryStatementWriter, SqlWriter, SqlWriterValues, SqliteQueryBuilder,
-        UpdateStatement,
-    },
+    ConnectionTrait, DbBackend, EntityName, EntityTrait, Iden, Iterable, ModelTrait, Statement, Value,
+    sea_query::{PostgresQueryBuilder, SqlWriter, SqlWriterValues, SqliteQueryBuilder, UpdateStatement},
 };
 
 use super::Error;
 
-/// A write that waits.
-pub enum Write {
-    /// Changes one row, if it still is what was decided on.
-    Change(UpdateStatement),
-    /// Adds one row.
-    Insert(InsertStatement),
+/// Writes, in the order in which they are made.
+#[derive(Default)]
+pub struct Script {
+    steps: Vec<Step>,
+    /// The records that are changed by it: a statement changes a row once.
+    changed: HashSet<String>,
 }
 
-/// Writes, in the order in which they are made.
-pub struct Script {
-    writer: SqlWriterValues,
-    postgres: bool,
-    steps: usize,
-    /// The steps that must have found their row.
-    guarded: Vec<usize>,
-    /// Rows that all steps together change.
-    rows: u64,
+enum Step {
+    /// Changes one row, if it still is what was decided on.
+    Change(UpdateStatement),
+    Insert(Insert),
+    /// Anything else that changes one row.
+    Other(String),
+}
+
+/// Adds rows to a table.
+pub struct Insert {
+    /// The table, and its columns in parentheses.
+    pub into: String,
+    pub rows: Vec<Row>,
+    /// What follows the rows.
+    pub otherwise: &'static str,
+}
+
+/// The cells of a row; the first ones may be text.
+pub struct Row {
+    pub text: String,
+    pub values: Vec<Value>,
+}
+
+impl<const N: usize> From<[Value; N]> for Row {
+    fn from(values: [Value; N]) -> Self {
+        Self { text: String::new(), values: values.into() }
+    }
 }
 
 impl Script {
-    pub fn new(backend: DbBackend) -> Self {
-        let postgres = backend == DbBackend::Postgres;
-        // SQLite counts on from statement to statement of a script where its placeholders have no numbers.
-        let writer = if postgres { SqlWriterValues::new("$", true) } else { SqlWriterValues::new("?", false) };
-        Self { writer, postgres, steps: 0, guarded: Vec::new(), rows: 0 }
+    /// Adds a change of the row called `record`.
+    pub fn change(&mut self, record: String, update: UpdateStatement) {
+        self.changed.insert(record);
+        self.steps.push(Step::Change(update));
     }
 
-    pub fn is_postgres(&self) -> bool {
-        self.postgres
-    }
-
-    /// Begins a step that changes so many rows; its text follows.
-    pub fn step(&mut self, rows: usize) {
-        if self.postgres {
-            let opening = if self.steps == 0 { "WITH" } else { ")," };
-            self.text(&format!("{opening} w{} AS (", self.steps));
-        } else if self.steps > 0 {
-            self.text("; ");
-        }
-        self.steps += 1;
-        self.rows += u64::try_from(rows).unwrap_or(u64::MAX);
-    }
-
-    /// Adds a step that was written before.
-    pub fn write(&mut self, write: &Write) {
-        self.step(1);
-        match write {
-            Write::Change(update) => {
-                self.built(update);
-                if self.postgres {
-                    self.text(" RETURNING 1");
-                    self.guarded.push(self.steps - 1);
-                }
-            }
-            Write::Insert(insert) => self.built(insert),
+    /// Adds rows, if there are any.
+    pub fn insert(&mut self, insert: Insert) {
+        if !insert.rows.is_empty() {
+            self.steps.push(Step::Insert(insert));
         }
     }
 
-    fn built(&mut self, statement: &impl QueryStatementWriter) {
-        if self.postgres {
-            statement.build_collect_into(PostgresQueryBuilder, &mut self.writer);
-        } else {
-            statement.build_collect_into(SqliteQueryBuilder, &mut self.writer);
-        }
+    /// Adds a row.
+    pub fn row<M: ModelTrait>(&mut self, model: &M) {
+        let columns = || <M::Entity as EntityTrait>::Column::iter();
+        let names = columns().map(|column| column.to_string()).collect::<Vec<_>>().join(", ");
+        let into = format!("{} ({names})", M::Entity::default().table_name());
+        let values = columns().map(|column| model.get(column)).collect();
+        self.insert(Insert { into, rows: vec![Row { text: String::new(), values }], otherwise: "" });
     }
 
-    /// Writes text as it is.
-    pub fn text(&mut self, text: &str) {
-        // Writing to memory cannot fail.
-        let _ = self.writer.write_str(text);
+    /// Adds a statement that changes one row.
+    pub fn other(&mut self, sql: String) {
+        self.steps.push(Step::Other(sql));
     }
 
-    /// Writes a value.
-    pub fn value(&mut self, value: Value) {
-        if self.postgres {
-            self.writer.push_param(value, &PostgresQueryBuilder);
-        } else {
-            self.writer.push_param(value, &SqliteQueryBuilder);
-        }
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 
-    /// Writes rows of values: `(…), (…)`.
-    pub fn rows<const N: usize>(&mut self, rows: impl IntoIterator<Item = [Value; N]>) {
-        for (place, row) in rows.into_iter().enumerate() {
-            self.text(if place == 0 { "(" } else { ", (" });
-            for (place, cell) in row.into_iter().enumerate() {
-                if place > 0 {
-                    self.text(", ");
-                }
-                self.value(cell);
-            }
-            self.text(")");
-        }
+    /// How many writes it is.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The records that it changes.
+    pub fn changed(&self) -> &HashSet<String> {
+        &self.changed
     }
 
     /// Runs it, if there is anything in it. A row that was not as expected is a lost race.
-    pub async fn run(mut self, connection: &impl ConnectionTrait) -> Result<(), Error> {
-        if self.steps == 0 {
+    pub async fn run(self, connection: &impl ConnectionTrait) -> Result<(), Error> {
+        if self.is_empty() {
             return Ok(());
         }
-        if self.postgres {
-            let counts = self.guarded.iter().map(|step| format!(" + (SELECT count(*) FROM w{step})"));
-            let (sum, expected) = (counts.collect::<String>(), self.guarded.len());
-            // Nothing but an error undoes what a statement has done by then: see `MISSED`.
-            self.text(&format!(") SELECT 1 / (0{sum} = {expected})::int"));
-            connection.execute_raw(self.statement(DbBackend::Postgres)).await?;
-            return Ok(());
-        }
-        let rows = self.rows;
-        let done = connection.execute_raw(self.statement(DbBackend::Sqlite)).await?;
-        if done.rows_affected() == rows {
+        let backend = connection.get_database_backend();
+        let done = connection.execute_raw(statement(&[&self], backend)).await?;
+        if backend == DbBackend::Postgres || done.rows_affected() == self.rows() {
             Ok(())
         } else {
             Err(Error::Conflict("a record that changed meanwhile".to_owned()))
         }
     }
 
-    fn statement(self, backend: DbBackend) -> Statement {
-        let (sql, values) = self.writer.into_parts();
-        Statement { sql, values: Some(values), db_backend: backend }
+    /// Rows that it changes.
+    fn rows(&self) -> u64 {
+        let rows = self.steps.iter().map(|step| match step {
+            Step::Change(_) | Step::Other(_) => 1,
+            Step::Insert(insert) => insert.rows.len(),
+        });
+        u64::try_from(rows.sum::<usize>()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The statement of a script, or of several that differ in their values alone. On PostgreSQL it fails as a whole where one of its changes
+/// finds no row.
+pub fn statement(scripts: &[&Script], backend: DbBackend) -> Statement {
+    let mut writer = Writer::new(backend);
+    let steps = scripts.first().map_or(0, |script| script.len());
+    for place in 0..steps {
+        let alike = scripts.iter().filter_map(|script| script.steps.get(place));
+        let mut rows = 0;
+        for step in alike {
+            match step {
+                Step::Change(update) => writer.change(update),
+                Step::Insert(insert) => {
+                    if rows == 0 {
+                        writer.step();
+                        writer.text(&format!("INSERT INTO {} VALUES ", insert.into));
+                    }
+                    for row in &insert.rows {
+                        writer.text(if rows == 0 { "(" } else { ", (" });
+                        writer.row(row);
+                        rows += 1;
+                    }
+                }
+                Step::Other(sql) => {
+                    writer.step();
+                    writer.text(sql);
+                }
+            }
+        }
+        if let Some(Step::Insert(insert)) = scripts.first().and_then(|script| script.steps.get(place)) {
+            writer.text(insert.otherwise);
+        }
+    }
+    writer.finish()
+}
+
+struct Writer {
+    sql: SqlWriterValues,
+    backend: DbBackend,
+    steps: usize,
+    /// The steps that must have found their row.
+    guarded: Vec<usize>,
+}
+
+impl Writer {
+    fn new(backend: DbBackend) -> Self {
+        // SQLite counts on from statement to statement of a script where its placeholders have no numbers.
+        let postgres = backend == DbBackend::Postgres;
+        let sql = if postgres { SqlWriterValues::new("$", true) } else { SqlWriterValues::new("?", false) };
+        Self { sql, backend, steps: 0, guarded: Vec::new() }
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.backend == DbBackend::Postgres
+    }
+
+    /// Begins a step; its text follows.
+    fn step(&mut self) {
+        if self.is_postgres() {
+            let opening = if self.steps == 0 { "WITH" } else { ")," };
+            self.text(&format!("{opening} w{} AS (", self.steps));
+        } else if self.steps > 0 {
+            self.text("; ");
+        }
+        self.steps += 1;
+    }
+
+    fn change(&mut self, update: &UpdateStatement) {
+        self.step();
+        if self.is_postgres() {
+            update.build_collect_into(PostgresQueryBuilder, &mut self.sql);
+            self.text(" RETURNING 1");
+            self.guarded.push(self.steps - 1);
+        } else {
+            update.build_collect_into(SqliteQueryBuilder, &mut self.sql);
+        }
+    }
+
+    /// The cells of a row and what closes it.
+    fn row(&mut self, row: &Row) {
+        self.text(&row.text);
+        for (place, value) in row.values.iter().enumerate() {
+            if place > 0 || !row.text.is_empty() {
+                self.text(", ");
+            }
+            if self.is_postgres() {
+                self.sql.push_param(value.clone(), &PostgresQueryBuilder);
+            } else {
+                self.sql.push_param(value.clone(), &SqliteQueryBuilder);
+            }
+        }
+        self.text(")");
+    }
+
+    fn text(&mut self, text: &str) {
+        // Writing to memory cannot fail.
+        let _ = self.sql.write_str(text);
+    }
+
+    fn finish(mut self) -> Statement {
+        if self.is_postgres() {
+            let counts = self.guarded.iter().map(|step| format!(" + (SELECT count(*) FROM w{step})"));
+            let (sum, expected) = (counts.collect::<String>(), self.guarded.len());
+            // Nothing but an error undoes what a statement has done by then: see `MISSED`.
+            self.text(&format!(") SELECT 1 / (0{sum} = {expected})::int"));
+        }
+        let db_backend = self.backend;
+        let (sql, values) = self.sql.into_parts();
+        Statement { sql, values: Some(values), db_backend }
     }
 }

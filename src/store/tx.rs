@@ -9,22 +9,20 @@
 //! come after every compare-and-set: row locks then order the events of a record as its changes were committed.
 
 use std::{
-    collections::HashSet,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, Statement, TransactionOptions,
-    TransactionTrait, Value,
-    sea_query::{InsertStatement, UpdateStatement},
+    ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, ModelTrait, Statement,
+    TransactionOptions, TransactionTrait, Value, sea_query::UpdateStatement,
 };
 
 use super::{
     Db, Error, Keyring, Settings, Transient,
     journal::{self, Origin},
-    script::{Script, Write},
+    script::Script,
 };
 use tokio::sync::OnceCell;
 use tracing::Span;
@@ -43,16 +41,9 @@ pub struct Tx {
     now: DateTime<Utc>,
     ids: Ids,
     db: Db,
-    waiting: Mutex<Waiting>,
+    /// Writes that have not been sent.
+    waiting: Mutex<Script>,
     pub(super) journal: journal::Buffer,
-}
-
-/// Writes that have not been sent.
-#[derive(Default)]
-struct Waiting {
-    writes: Vec<Write>,
-    /// The rows that are changed by them: a statement changes a row once.
-    changed: HashSet<String>,
 }
 
 impl Db {
@@ -174,21 +165,15 @@ impl Tx {
     /// what is decided on it must be a compare-and-set.
     pub async fn glance<M: FromQueryResult + Send>(&self, query: Statement) -> Result<Vec<M>, Error> {
         let query = M::find_by_statement(query);
-        let untouched = self.begun.get().is_none() && self.waiting().writes.is_empty();
+        let untouched = self.begun.get().is_none() && self.waiting().is_empty();
         Ok(if untouched { query.all(self.db.reader()).await? } else { query.all(self.connection().await?).await? })
     }
 
     /// The connection, for finders and inserts of SeaORM; what waits is written first, so that they see it.
     pub async fn connection(&self) -> Result<&DatabaseTransaction, Error> {
         let begun = self.begun().await?;
-        let writes = self.waiting().take();
-        if !writes.is_empty() {
-            let mut script = Script::new(self.backend());
-            for write in &writes {
-                script.write(write);
-            }
-            script.run(begun).await?;
-        }
+        let waiting = std::mem::take(&mut *self.waiting());
+        waiting.run(begun).await?;
         Ok(begun)
     }
 
@@ -197,23 +182,21 @@ impl Tx {
     pub async fn change(&self, record: String, update: UpdateStatement) -> Result<(), Error> {
         let full = {
             let waiting = self.waiting();
-            waiting.changed.contains(&record) || waiting.writes.len() >= TOGETHER
+            waiting.changed().contains(&record) || waiting.len() >= TOGETHER
         };
         if full {
             self.connection().await?;
         }
-        let mut waiting = self.waiting();
-        waiting.changed.insert(record);
-        waiting.writes.push(Write::Change(update));
+        self.waiting().change(record, update);
         Ok(())
     }
 
     /// Adds a row, before anything else is read.
-    pub fn insert(&self, insert: InsertStatement) {
-        self.waiting().writes.push(Write::Insert(insert));
+    pub fn insert<M: ModelTrait>(&self, row: &M) {
+        self.waiting().row(row);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Script> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -249,11 +232,7 @@ impl Tx {
         if !journal.is_one_script() {
             self.begun().await?;
         }
-        let writes = self.waiting().take();
-        let mut script = Script::new(self.backend());
-        for write in &writes {
-            script.write(write);
-        }
+        let script = std::mem::take(&mut *self.waiting());
         self.journal = journal.flush(self, script).await?;
         Ok(())
     }
@@ -262,14 +241,8 @@ impl Tx {
     pub(super) async fn run(&self, script: Script) -> Result<(), Error> {
         match self.begun.get() {
             Some(begun) => script.run(begun).await,
-            None => script.run(self.db.reader()).await,
+            None if script.is_empty() => Ok(()),
+            None => self.db.together(script).await,
         }
-    }
-}
-
-impl Waiting {
-    fn take(&mut self) -> Vec<Write> {
-        self.changed.clear();
-        std::mem::take(&mut self.writes)
     }
 }

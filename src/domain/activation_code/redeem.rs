@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbBackend, EntityTrait, FromQueryResult, JsonValue, QueryTrait};
+use sea_orm::{ActiveValue::Set, DbBackend, FromQueryResult, JsonValue};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -304,6 +304,5 @@ fn record(
         exception_id: refused.and_then(|(_, exception)| exception),
         occurred_at: tx.now(),
     };
-    let row: redemption_attempt::ActiveModel = attempt.into();
-    tx.insert(redemption_attempt::Entity::insert(row.reset_all()).into_query());
+    tx.insert(&attempt);
 }

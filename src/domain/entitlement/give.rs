@@ -1,7 +1,7 @@
 //! Giving a unit to an account: the one place where assignments of single units begin, whichever way they came about.
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, JsonValue, QueryTrait};
+use sea_orm::{ActiveValue::Set, JsonValue};
 
 use super::{
     super::{assignment::created, error::Error, error::Refusal, exception, input, transition::Transition},
@@ -94,8 +94,7 @@ pub async fn give(tx: &mut Tx, claim: &mut Claim, giving: Giving<'_>) -> Result<
     };
     let written = change(tx, &mut claim.unit, transition, holder).await?;
     let assignment = row(tx, claim, &giving, input, beginning);
-    let insert: assignment::ActiveModel = assignment.clone().into();
-    tx.insert(assignment::Entity::insert(insert.reset_all()).into_query());
+    tx.insert(&assignment);
 
     let concerned = Some((account.id, account.partner_id));
     let mut own = event::Model {

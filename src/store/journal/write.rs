@@ -4,7 +4,10 @@ use sea_orm::{DbBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, Tx, bulk, script::Script},
+    super::{
+        Error, Tx, bulk,
+        script::{Insert, Row, Script},
+    },
     Subject, Tally,
 };
 use crate::{
@@ -101,59 +104,42 @@ pub async fn events(tx: &Tx, script: Script, events: Vec<event::Model>, tallies:
         if more.is_none() && counts.is_none() {
             return tx.run(script).await;
         }
-        append(&mut script, more.unwrap_or_default());
-        count(&mut script, counts.unwrap_or_default());
-        tx.run(std::mem::replace(&mut script, Script::new(tx.backend()))).await?;
+        append(&mut script, tx.backend(), more.unwrap_or_default());
+        count(&mut script, tx.backend(), counts.unwrap_or_default());
+        tx.run(std::mem::take(&mut script)).await?;
     }
 }
 
 /// The events and their places: on PostgreSQL in the queue for one, on SQLite, where the writer numbers what it writes, for good.
-fn append(script: &mut Script, events: Vec<event::Model>) {
-    if events.is_empty() {
-        return;
-    }
+fn append(script: &mut Script, backend: DbBackend, events: Vec<event::Model>) {
     let ids = |event: &event::Model| [event.id.into(), event.partner_id.into(), event.account_partner_id.into()];
-    if script.is_postgres() {
-        script.step(events.len());
-        script.text("INSERT INTO journal_pending (event_id, partner_id, account_partner_id) VALUES ");
-        script.rows(events.iter().map(ids));
-    } else {
+    if backend == DbBackend::Postgres {
+        let rows = events.iter().map(|event| ids(event).into()).collect();
+        let into = "journal_pending (event_id, partner_id, account_partner_id)".to_owned();
+        script.insert(Insert { into, rows, otherwise: "" });
+    } else if !events.is_empty() {
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        script.step(1);
-        script.text(&format!("UPDATE journal_head SET position = position + {count}"));
-        script.step(events.len());
-        script.text("INSERT INTO journal_positions (position, event_id, partner_id, account_partner_id) VALUES ");
-        for (place, event) in (1 - count..).zip(&events) {
-            let comma = if place == 1 - count { "" } else { ", " };
-            script.text(&format!("{comma}((SELECT position FROM journal_head) + ({place})"));
-            for id in ids(event) {
-                script.text(", ");
-                script.value(id);
-            }
-            script.text(")");
-        }
+        script.other(format!("UPDATE journal_head SET position = position + {count}"));
+        let place = |place: i64| format!("(SELECT position FROM journal_head) + ({place})");
+        let rows = (1 - count..).zip(&events).map(|(at, event)| Row { text: place(at), values: ids(event).into() });
+        let into = "journal_positions (position, event_id, partner_id, account_partner_id)".to_owned();
+        script.insert(Insert { into, rows: rows.collect(), otherwise: "" });
     }
-    script.step(events.len());
-    script.text(&format!("INSERT INTO events ({}) VALUES ", COLUMNS.join(", ")));
-    script.rows(events.into_iter().map(row));
+    let into = format!("events ({})", COLUMNS.join(", "));
+    script.insert(Insert { into, rows: events.into_iter().map(|event| row(event).into()).collect(), otherwise: "" });
 }
 
+/// What becomes of units whose counter there is.
+const ADDED: &str =
+    " ON CONFLICT (channel_id, product_id, counter) DO UPDATE SET units = tallies.units + excluded.units";
+
 /// The tallies: on PostgreSQL beside the counters, so that no two writers meet.
-fn count(script: &mut Script, tallies: Vec<Tally>) {
-    if tallies.is_empty() {
-        return;
-    }
-    script.step(tallies.len());
-    let table = if script.is_postgres() { "tally_deltas" } else { "tallies" };
-    script.text(&format!("INSERT INTO {table} (channel_id, product_id, counter, units) VALUES "));
+fn count(script: &mut Script, backend: DbBackend, tallies: Vec<Tally>) {
     let cells =
         |((channel, product, counter), units): Tally| [channel.into(), product.into(), counter.into(), units.into()];
-    script.rows(tallies.into_iter().map(cells));
-    if !script.is_postgres() {
-        script.text(
-            " ON CONFLICT (channel_id, product_id, counter) DO UPDATE SET units = tallies.units + excluded.units",
-        );
-    }
+    let rows = tallies.into_iter().map(|tally| cells(tally).into()).collect();
+    let (table, otherwise) = if backend == DbBackend::Postgres { ("tally_deltas", "") } else { ("tallies", ADDED) };
+    script.insert(Insert { into: format!("{table} (channel_id, product_id, counter, units)"), rows, otherwise });
 }
 
 #[derive(FromQueryResult)]
