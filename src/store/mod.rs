@@ -1,8 +1,9 @@
 //! The database: one [`Db`] for both engines.
 //!
-//! Reads go to a pool of readers. Writes go through [`Db::write`], the only way to begin a transaction: it retries lost races, writes the
-//! journal last and wakes the feed after the commit. SQLite has one writer connection, so that writers queue here, evenly, instead of
-//! failing there; PostgreSQL uses one pool for both. Knows entities, and no rule about them.
+//! Reads go to a [`Reader`]. Writes go through [`Db::write`], the only way to begin a transaction: it retries lost races, writes the journal
+//! last and wakes the feed after the commit. SQLite has one writer connection, so that writers queue here, evenly, instead of failing there.
+//! PostgreSQL uses one pool for both, and takes what many write at the same moment in one statement (`together`). Knows entities, and no
+//! rule about them.
 
 pub mod bulk;
 mod error;

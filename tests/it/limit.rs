@@ -255,7 +255,7 @@ async fn an_operation_s_time_is_its_work_s_time(app: App) {
     assert_eq!(stuck.code(), Some("UNAVAILABLE"), "{:#}", stuck.body);
     if app.engine() == Engine::Postgres {
         // What it had begun is given up by the database as well, while the lock is still held.
-        eventually("an end to the work", async || (waiting(&app).await == 0).then_some(())).await;
+        eventually("an end to the work", async || (app.waiting_for_locks().await == 0).then_some(())).await;
     }
     holding.rollback().await.expect("an end");
     connection.close().await.expect("an orderly end");
@@ -265,17 +265,6 @@ async fn an_operation_s_time_is_its_work_s_time(app: App) {
     });
     assert_eq!(again.await.done().at("/entitlement/status"), "ACTIVE");
     app.assert_sound().await;
-}
-
-/// How many statements of others wait for a lock.
-async fn waiting(app: &App) -> i64 {
-    let connection = app.db().await;
-    let sql = "SELECT count(*) AS waiting FROM pg_stat_activity \
-               WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'";
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection.query_one_raw(statement).await.expect("a count").expect("a row");
-    connection.close().await.expect("an orderly end");
-    row.try_get("", "waiting").expect("a number")
 }
 
 fn unknown() -> String {

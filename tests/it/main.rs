@@ -45,6 +45,7 @@ mod subscription;
 mod support;
 mod suspend;
 mod sweep;
+mod together;
 mod transfer;
 mod verify;
 
@@ -72,6 +73,7 @@ fn main() -> std::process::ExitCode {
         release::tests(),
         revoke::tests(),
         suspend::tests(),
+        together::tests(),
         transfer::tests(),
         exception::tests(),
         feed::tests(),

@@ -173,6 +173,17 @@ impl App {
     pub async fn db(&self) -> DatabaseConnection {
         self.shared.database.connect().await
     }
+
+    /// How many statements wait for a lock, on PostgreSQL.
+    pub async fn waiting_for_locks(&self) -> i64 {
+        let connection = self.db().await;
+        let sql = "SELECT count(*) AS waiting FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'";
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(statement).await.expect("a count").expect("a row");
+        connection.close().await.expect("an orderly end");
+        row.try_get("", "waiting").expect("a number")
+    }
 }
 
 impl Fixture for App {
