@@ -23,6 +23,8 @@ pub struct Limits {
     pub document_tokens: usize,
     /// Selections of a document, its fragments expanded.
     pub expanded_selections: usize,
+    /// Root fields of a query, each counted as often as it is selected.
+    pub query_root_fields: usize,
     /// Root fields of a mutation.
     pub mutation_root_fields: usize,
     /// Levels of a document.
@@ -72,6 +74,7 @@ impl Default for Limits {
             documents: None,
             document_tokens: 10_000,
             expanded_selections: 10_000,
+            query_root_fields: 50,
             mutation_root_fields: 10,
             depth: 16,
             complexity: 20_000,
@@ -110,6 +113,7 @@ impl Limits {
             documents: trusted(variable)?,
             document_tokens: count("CLAIMCHECK_MAX_TOKENS", 1_000_000, default.document_tokens)?,
             expanded_selections: count("CLAIMCHECK_MAX_SELECTIONS", 1_000_000, default.expanded_selections)?,
+            query_root_fields: count("CLAIMCHECK_MAX_QUERY_ROOT_FIELDS", 1_000, default.query_root_fields)?,
             mutation_root_fields: count("CLAIMCHECK_MAX_ROOT_FIELDS", 1_000, default.mutation_root_fields)?,
             depth: count("CLAIMCHECK_MAX_DEPTH", 64, default.depth)?,
             complexity: count("CLAIMCHECK_MAX_COMPLEXITY", 100_000_000, default.complexity)?,

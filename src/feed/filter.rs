@@ -4,10 +4,9 @@
 //! nothing tells which. A filter that names a channel, a partner or an order is about sales, so it lets through what the caller sold (or,
 //! a customer, bought): not what others sold to accounts the caller knows.
 
-use std::sync::Arc;
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 
-use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter, QuerySelect, Statement};
-
+use super::kin::Kin;
 use crate::{
     entity::{
         entitlement, event,
@@ -39,24 +38,29 @@ pub struct Criteria {
 pub struct Filter {
     scope: Scope,
     criteria: Criteria,
-    partners: Option<Arc<[PartnerId]>>,
-    /// The order of the entitlement that is asked for.
+    kin: Kin,
+    /// Whether it names a partner that the caller knows nothing of.
+    void: bool,
+    /// The order of the entitlement that is asked for, where there is one that the caller could see.
     order_of_unit: Option<OrderId>,
     tallies: bool,
 }
 
 impl Filter {
     /// Criteria of a caller. Looks up what they do not say themselves: the partners below one, the order of an entitlement.
-    pub async fn resolve(db: &Db, scope: &Scope, criteria: Criteria) -> Result<Self, Error> {
-        let partners = match criteria.partner {
-            Some(partner) => Some(subtree(db, scope, partner).await?),
-            None => None,
+    pub(super) async fn resolve(db: &Db, kin: &Kin, scope: &Scope, criteria: Criteria) -> Result<Self, Error> {
+        let void = match criteria.partner {
+            Some(partner) => !knows(db, scope, partner).await?,
+            None => false,
         };
+        if let Some(partner) = criteria.partner.filter(|_| !void) {
+            kin.learn(db, partner).await?;
+        }
         let order_of_unit = match criteria.entitlement {
             Some(unit) => order_of(db, scope, unit).await?,
             None => None,
         };
-        Ok(Self { scope: scope.clone(), criteria, partners, order_of_unit, tallies: false })
+        Ok(Self { scope: scope.clone(), criteria, kin: kin.clone(), void, order_of_unit, tallies: false })
     }
 
     /// The events of one order and everything below it.
@@ -77,7 +81,7 @@ impl Filter {
     }
 
     fn plain(scope: &Scope, criteria: Criteria) -> Self {
-        Self { scope: scope.clone(), criteria, partners: None, order_of_unit: None, tallies: false }
+        Self { scope: scope.clone(), criteria, kin: Kin::default(), void: false, order_of_unit: None, tallies: false }
     }
 
     /// Whether this event is asked for, and its owner may see it.
@@ -85,23 +89,23 @@ impl Filter {
         let asked = &self.criteria;
         let sales = asked.channel.is_some() || asked.partner.is_some() || asked.order.is_some() || self.tallies;
         // Each id first, for it rules most events out.
-        asked.channel.is_none_or(|channel| event.channel_id == Some(channel))
+        !self.void
+            && asked.channel.is_none_or(|channel| event.channel_id == Some(channel))
             && asked.order.is_none_or(|order| event.order_id == Some(order))
             && asked.entitlement.is_none_or(|unit| self.concerns(event, unit))
             && asked.product.is_none_or(|product| self.names(event, product))
             && asked.account.is_none_or(|account| self.known(event, account))
             && asked.types.as_ref().is_none_or(|types| types.contains(&event.kind))
-            && self.partners.as_ref().is_none_or(|those| event.partner_id.is_some_and(|id| those.contains(&id)))
+            && asked.partner.is_none_or(|above| event.partner_id.is_some_and(|id| self.kin.is_within(id, above)))
             && (!sales || self.traded(event))
             && event.visible_to(&self.scope)
     }
 
     fn concerns(&self, event: &event::Model, unit: EntitlementId) -> bool {
-        // Without an order the caller has no such entitlement.
-        self.order_of_unit.is_some_and(|order| match event.entitlement_id {
+        match event.entitlement_id {
             Some(own) => own == unit,
-            None => event.order_id == Some(order),
-        })
+            None => self.order_of_unit.is_some() && event.order_id == self.order_of_unit,
+        }
     }
 
     /// An event of a whole order names no product, and may be about any.
@@ -124,20 +128,9 @@ impl Filter {
     }
 }
 
-#[derive(FromQueryResult)]
-struct Below {
-    id: PartnerId,
-}
-
-/// A partner and those below it; none where the caller knows of no such partner.
-async fn subtree(db: &Db, scope: &Scope, partner: PartnerId) -> Result<Arc<[PartnerId]>, Error> {
-    if partner::Entity::visible(scope).filter(partner::Column::Id.eq(partner)).one(db.reader()).await?.is_none() {
-        return Ok([].into());
-    }
-    let sql = "WITH RECURSIVE below (id) AS (SELECT id FROM partners WHERE id = $1 \
-               UNION SELECT p.id FROM partners p JOIN below b ON p.parent_id = b.id) SELECT id FROM below";
-    let statement = Statement::from_sql_and_values(db.backend(), sql, [partner.into()]);
-    Ok(Below::find_by_statement(statement).all(db.reader()).await?.into_iter().map(|row| row.id).collect())
+async fn knows(db: &Db, scope: &Scope, partner: PartnerId) -> Result<bool, Error> {
+    let row = partner::Entity::visible(scope).filter(partner::Column::Id.eq(partner));
+    Ok(row.one(db.reader()).await?.is_some())
 }
 
 async fn order_of(db: &Db, scope: &Scope, unit: EntitlementId) -> Result<Option<OrderId>, Error> {
@@ -188,7 +181,7 @@ mod tests {
     }
 
     fn wants(scope: &Scope, criteria: Criteria, event: &event::Model) -> bool {
-        Filter { partners: criteria.partner.map(|own| [own].into()), ..Filter::plain(scope, criteria) }.wants(event)
+        Filter::plain(scope, criteria).wants(event)
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod cursor;
 mod filter;
+mod kin;
 mod listen;
 mod question;
 mod ring;
@@ -33,8 +34,9 @@ pub use self::{
     question::Question,
     tail::Tail,
 };
-use self::{question::Questions, ring::Ring};
+use self::{kin::Kin, question::Questions, ring::Ring};
 use crate::{
+    entity::scope::Scope,
     id::EventId,
     store::{Db, Error, Keyring, journal::Entry},
 };
@@ -64,6 +66,7 @@ struct Inner {
     ring: RwLock<Ring>,
     pages: Cache<i64, Arc<[Arc<Entry>]>>,
     questions: Questions,
+    kin: Kin,
     /// How old an event may be that has not been had; any age where there is none.
     retention: Option<TimeDelta>,
     /// Of the commits of this process that [`Db::appended`] counts, those known to be numbered. Moves with every batch numbered.
@@ -92,6 +95,7 @@ impl Feed {
             ring: RwLock::new(ring),
             pages: Cache::builder().max_capacity(PAGES).time_to_idle(REMEMBERED).build(),
             questions: Questions::default(),
+            kin: Kin::default(),
             retention,
             sequenced: watch::Sender::new(0),
             current: watch::Sender::new(Instant::now()),
@@ -117,6 +121,11 @@ impl Feed {
         let committed = *self.0.db.appended().borrow();
         let mut sequenced = self.0.sequenced.subscribe();
         let _ = timeout(PATIENCE, sequenced.wait_for(|numbered| *numbered >= committed)).await;
+    }
+
+    /// Criteria of a caller, ready to be asked. Looks up what they do not say themselves.
+    pub async fn filter(&self, scope: &Scope, criteria: Criteria) -> Result<Filter, Error> {
+        Filter::resolve(&self.0.db, &self.0.kin, scope, criteria).await
     }
 
     /// The place up to which this node has read: at or before the end of the journal, never after it.

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, pause, wake};
-use crate::store::Error;
+use crate::{entity::kind::EventType, store::Error};
 
 /// How often it looks by itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -80,6 +80,13 @@ impl Tail {
             let head = self.feed.head();
             let entries = inner.db.read_after(head.position(), BATCH).await?;
             let complete = entries.len() < BATCH as usize;
+            // Before anything that follows is shown to a filter by a partner.
+            let partners = entries.iter().map(|entry| &entry.event);
+            let partners =
+                partners.filter(|event| matches!(event.kind, EventType::PartnerCreated | EventType::PartnerUpdated));
+            for partner in partners.filter_map(|event| event.partner_id) {
+                inner.kin.learn(&inner.db, partner).await?;
+            }
             if let Some(last) = entries.last() {
                 let head = head.at(last.position, last.event.id);
                 self.feed.advance(entries, head);

@@ -181,7 +181,8 @@ pub fn most(first: Option<i32>) -> Result<u32, Fault> {
 /// What a page counts in a query's complexity.
 pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     let size = first.or(last).and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE as usize);
-    1 + size.min(LARGEST_SIZE as usize) * child
+    // One of size 0 is asked for as well, for its `totalCount`.
+    1 + size.clamp(1, LARGEST_SIZE as usize) * child
 }
 
 /// What a list of the newest counts: as one without pages where its size is the default, for most are short.

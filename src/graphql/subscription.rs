@@ -136,7 +136,7 @@ impl Subscription {
 async fn follow(ctx: &Context<'_>, criteria: Criteria) -> Result<impl Stream<Item = Event> + use<>, Fault> {
     let (seat, session) = (Seat::of(ctx), Session::of(ctx));
     if !seat.is_taken() {
-        let filter = Filter::resolve(&session.db, session.scope(), criteria).await?;
+        let filter = session.feed.filter(session.scope(), criteria).await?;
         seat.take(Plan { filter, kind: Kind::Events });
     }
     Ok(seat.items().filter_map(async |item| match item {

@@ -20,7 +20,7 @@ use crate::{
     config::Tokens,
     domain::{
         access::{Directory, Login, Principal, Secret},
-        actor::Actor,
+        actor::{Actor, Credential},
     },
 };
 
@@ -135,13 +135,16 @@ impl Authenticator {
     /// The same actor as its credential stands now, with the rights it has now; none where it has ended.
     pub async fn renew(&self, actor: &Arc<Actor>) -> Result<Option<Arc<Actor>>, AuthError> {
         let Some(credential) = &actor.credential else { return Ok(Some(Arc::clone(actor))) };
+        let ended = |end: Option<DateTime<Utc>>| end.is_some_and(|end| end <= self.clock.now());
+        // The end of a login is in its token, which was shown once: nobody has to be asked about that.
+        if matches!(credential, Credential::Login(_)) && ended(actor.expires_at) {
+            return Ok(None);
+        }
         let principal = checked(self.directory.renew(credential).await)?;
         let Some(principal) = principal else { return Ok(None) };
         let renewed = principal.actor(actor.address, actor.request_id.clone());
-        // The end of a login is in its token, which was shown once.
         let renewed = Actor { expires_at: renewed.expires_at.or(actor.expires_at), ..renewed };
-        let stands = renewed.expires_at.is_none_or(|end| self.clock.now() < end);
-        Ok(stands.then(|| Arc::new(renewed)))
+        Ok((!ended(renewed.expires_at)).then(|| Arc::new(renewed)))
     }
 }
 

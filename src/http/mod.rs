@@ -120,7 +120,11 @@ async fn schema(State(http): State<Arc<Http>>, uri: Uri) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], http.graph.sdl().to_owned()).into_response()
 }
 
-async fn graphiql() -> Response {
+async fn graphiql(State(http): State<Arc<Http>>, uri: Uri) -> Response {
+    // It is of no use there, and what it loads from elsewhere runs beside the console.
+    if !http.limits.introspection {
+        return not_found(uri).await;
+    }
     let page =
         GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql").title("claimcheck").finish();
     // The page loads its parts from elsewhere and runs inline scripts; what can be closed without breaking it is.

@@ -20,12 +20,13 @@ pub fn address(request: &Request, proxies: &Networks) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let mut address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical());
     let told = request.headers().get_all("x-forwarded-for").iter().rev();
-    for told in told.flat_map(|value| value.to_str().unwrap_or_default().rsplit(',')) {
+    // By bytes: what a client has put before a proxy's word may be anything.
+    for told in told.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')) {
         if !proxies.contain(address) {
             break;
         }
         // What a trusted proxy writes is an address; anything else is not its word.
-        let Some(told) = read_address(told.trim()) else { break };
+        let Some(told) = str::from_utf8(told).ok().and_then(|told| read_address(told.trim())) else { break };
         address = told;
     }
     address
@@ -103,7 +104,8 @@ mod tests {
         let peer = SocketAddr::new(peer.parse().unwrap(), 1);
         request.extensions_mut().insert(ConnectInfo(peer));
         for told in told {
-            request.headers_mut().append("x-forwarded-for", told.parse().unwrap());
+            let told = HeaderValue::from_bytes(told.as_bytes()).unwrap();
+            request.headers_mut().append("x-forwarded-for", told);
         }
         address(&request, &Networks::listed("10.0.0.0/8,::1").unwrap()).to_string()
     }
@@ -119,6 +121,7 @@ mod tests {
         assert_eq!(from("10.0.0.1", &["203.0.113.9:7000"]), "203.0.113.9");
         assert_eq!(from("::ffff:10.0.0.1", &["[2001:db8::1]:7"]), "2001:db8::1");
         assert_eq!(from("10.0.0.1", &["10.0.0.2, nonsense, 10.0.0.3"]), "10.0.0.3");
+        assert_eq!(from("10.0.0.1", &["\u{e9}, 203.0.113.9"]), "203.0.113.9");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Where statements run that need no transaction: all reading, and on PostgreSQL changes that are one statement.
+//! Where everything is read that needs no transaction.
 //!
 //! sqlx asks a connection whether it still answers whenever one is given back, a round trip beside each statement. So some connections are
 //! kept here from one statement to the next: as many as there are turns, which statements wait for here and not in the pool. On PostgreSQL
-//! that is half of the pool, and the other half is left to transactions. What fails, or is given up half-way, leaves its connection to the
-//! pool, which looks at it.
+//! that is half of the pool; the other half is left to whoever writes and may wait for another's lock. What fails, or is given up half-way,
+//! leaves its connection to the pool, which looks at it.
 //!
 //! PostgreSQL stops a statement that takes too long by itself. SQLite is made to: by a fuse that burns while a statement runs.
 

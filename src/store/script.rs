@@ -23,7 +23,7 @@ pub struct Script {
 
 enum Step {
     /// Changes one row, if it still is what was decided on.
-    Change(UpdateStatement),
+    Change(Box<UpdateStatement>),
     Insert(Insert),
     /// Anything else that changes one row.
     Other(String),
@@ -54,7 +54,7 @@ impl Script {
     /// Adds a change of the row called `record`.
     pub fn change(&mut self, record: String, update: UpdateStatement) {
         self.changed.insert(record);
-        self.steps.push(Step::Change(update));
+        self.steps.push(Step::Change(Box::new(update)));
     }
 
     /// Adds rows, if there are any.

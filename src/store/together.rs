@@ -126,28 +126,35 @@ impl Db {
     }
 
     async fn run_batch(&self, batch: Vec<Job>) {
-        let scripts: Vec<&Script> = batch.iter().map(|job| &job.script).collect();
-        let done = match scripts.as_slice() {
-            [_] => Err(None),
-            _ => self
-                .reader()
-                .execute_raw(script::statement(&scripts, self.backend()))
-                .await
-                .map_err(|error| Some(error.into())),
+        let verdict = match batch.as_slice() {
+            [_] => None,
+            several => Some(self.run_all(several).await),
         };
-        match done {
-            Ok(_) => batch.into_iter().for_each(|job| job.tell(Ok(()))),
-            Err(Some(Error::Unavailable(cause))) => {
-                batch.into_iter().for_each(|job| job.tell(Err(Error::Unavailable(cause.clone()))));
+        match verdict {
+            Some(Ok(())) => {
+                for job in batch {
+                    job.tell(Ok(()));
+                }
             }
-            Err(_) => {
+            Some(Err(Error::Unavailable(cause))) => {
+                for job in batch {
+                    job.tell(Err(Error::Unavailable(cause.clone())));
+                }
+            }
+            Some(Err(_)) | None => {
                 join_all(batch.into_iter().map(|job| self.run_alone(job))).await;
             }
         }
     }
 
+    async fn run_all(&self, batch: &[Job]) -> Result<(), Error> {
+        let scripts: Vec<&Script> = batch.iter().map(|job| &job.script).collect();
+        self.0.writer.execute_raw(script::statement(&scripts, self.backend())).await?;
+        Ok(())
+    }
+
     async fn run_alone(&self, job: Job) {
-        let done = self.reader().execute_raw(job.alone).await;
+        let done = self.0.writer.execute_raw(job.alone).await;
         // Whoever asked may have gone away.
         let _ = job.answer.send(done.map(|_| ()).map_err(Error::from));
     }

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta};
 use claimcheck::{
     clock::Clock,
     entity::{kind::EventType, scope::Scope},
-    feed::{Criteria, Cursor, CursorError, Feed, Filter, Listener},
+    feed::{Criteria, Cursor, CursorError, Feed, Listener},
     id::{EventId, Ids},
     metrics::Metrics,
     store::{Db, Error, Settings, journal},
@@ -90,7 +90,7 @@ impl Node {
 
     /// Listens to everything after `from`.
     async fn listen(&self, from: Cursor) -> Listener {
-        let everything = Filter::resolve(&self.db, &Scope::All, Criteria::default()).await.expect("a filter");
+        let everything = self.feed.filter(&Scope::All, Criteria::default()).await.expect("a filter");
         self.feed.listen(self.feed.ask(everything), from)
     }
 
@@ -242,7 +242,7 @@ async fn a_change_after_many_events_fires_once(database: Database) {
 async fn what_nobody_asks_about_moves_a_place_on(database: Database) {
     let node = Node::start(&database).await;
     let criteria = Criteria { types: Some(vec![EventType::ChannelCreated]), ..Criteria::default() };
-    let filter = Filter::resolve(&node.db, &Scope::All, criteria).await.expect("a filter");
+    let filter = node.feed.filter(&Scope::All, criteria).await.expect("a filter");
     let start = node.feed.head();
     let mut listener = node.feed.listen(node.feed.ask(filter), start);
     node.append((0..300).map(|number| number.to_string())).await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, App, Client, Shop, Test, both_engines,
+    desk::act,
     shop::{Placed, product},
 };
 
@@ -20,6 +21,7 @@ pub fn tests() -> Vec<Test> {
         a_key_is_shared_by_the_keys_of_a_partner,
         a_refusal_is_not_remembered,
         a_repeat_shows_the_codes_again,
+        a_repeat_shows_no_code_that_came_later,
         a_repeated_answer_is_as_of_now,
         a_key_s_secret_is_shown_once,
         a_key_has_a_length,
@@ -258,6 +260,19 @@ async fn a_repeat_shows_the_codes_again(app: App) {
     shop.redeem(&used, "ann").await.data();
     let later = shop.key.mutate("placeOrder", selection, input).await.done();
     assert_eq!(later.list("/activationCodes").len(), 2, "a redeemed one can no longer be shown");
+}
+
+async fn a_repeat_shows_no_code_that_came_later(app: App) {
+    let (shop, _) = stock(&app, 1).await;
+    let input = json!({"channelId": shop.channel, "externalReference": "o-2", "lines": [{"sku": "P", "quantity": 2}]});
+    let selection = "activationCodes { code activationCode { id } } order { entitlements { nodes { id } } }";
+    let first = shop.key.mutate("placeOrder", selection, input.clone()).await.done();
+    let unit = first.text("/order/entitlements/nodes/0/id");
+    app.clock.advance(std::time::Duration::from_secs(1));
+    act(&shop.key, "rotateActivationCode", &unit).await.done();
+    let again = shop.key.mutate("placeOrder", selection, input).await.done();
+    assert_eq!(again.list("/activationCodes").len(), 1, "{:#}", again.body);
+    assert_eq!(again.at("/activationCodes/0"), first.at("/activationCodes/1"), "a new one is revealed with a reason");
 }
 
 async fn a_repeated_answer_is_as_of_now(app: App) {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use claimcheck::domain::activation_code::code::Code;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use sea_orm::{ConnectionTrait as _, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -51,11 +51,14 @@ async fn a_document_on_the_edge_is_run_and_one_past_it_is_not(app: App) {
         let odd = if size % 2 == 1 { "a: role" } else { "" };
         format!("{{ viewer {{ role {odd} {}}} }} fragment F on Viewer {{ role }}", "...F ".repeat((size - 2) / 2))
     };
+    let roots =
+        |size: usize| format!("{{ __typename {} }}", "...F ".repeat(size)) + " fragment F on Query { feedCursor }";
     for (client, on, past) in [
         (&shop.key, deep(16), deep(17)),
         (&shop.key, aliases(30), aliases(31)),
         (&brief, tokens(60), tokens(61)),
         (&narrow, selections(40), selections(41)),
+        (&shop.key, roots(50), roots(51)),
     ] {
         client.query(&on, json!({})).await.data();
         let refused = client.query(&past, json!({})).await;
@@ -332,8 +335,10 @@ async fn the_schema_can_be_kept_secret(app: App) {
     }
     let answer = client.query("{ __typename viewer { __typename role } }", json!({})).await;
     assert_eq!(answer.at("/viewer/__typename"), "Viewer", "which a client's cache needs");
-    assert_eq!(client.get("/schema.graphql").send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
-    assert_eq!(shop.key.get("/schema.graphql").send().await.expect("an answer").status(), StatusCode::OK);
+    for page in ["/schema.graphql", "/graphiql"] {
+        assert_eq!(client.get(page).send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
+        assert_eq!(shop.key.get(page).send().await.expect("an answer").status(), StatusCode::OK);
+    }
 }
 
 async fn only_trusted_documents_are_run(app: App) {

@@ -22,6 +22,8 @@ pub fn tests() -> Vec<Test> {
             an_event_is_as_it_was_and_its_records_as_they_are,
             a_whole_order_is_one_event,
             filters_let_through_what_they_name,
+            a_partner_that_comes_later_is_below_the_one_that_a_filter_names,
+            a_unit_that_comes_later_is_the_one_that_a_filter_names,
             a_cursor_that_cannot_be_resumed_from_is_refused,
             malformed_arguments_are_refused,
             actors_are_named_to_their_own_side_alone,
@@ -243,6 +245,40 @@ async fn filters_let_through_what_they_name(app: App) {
             .collect();
         assert_eq!(listed, expected, "{filter}");
     }
+}
+
+async fn a_partner_that_comes_later_is_below_the_one_that_a_filter_names(app: App) {
+    let shop = shop(&app).await;
+    let filter = json!({"filter": {"partnerId": shop.partner, "types": ["ORDER_PLACED"]}});
+    let mut early = app.admin().subscribe(EVENTS, filter.clone()).await;
+    shop.place("o-1", json!([{"sku": "A"}])).await;
+    assert_eq!(text(&next(&mut early, "events").await, "/order/externalReference"), "o-1");
+    let below = shop.open_below(&app, "Below").await;
+    let other = Shop::open(&app, "Other").await;
+    // Who joins now shares with who was there before.
+    let mut late = app.admin().subscribe(EVENTS, filter).await;
+    other.place("o-2", json!([{"sku": "A"}])).await;
+    below.place("o-3", json!([{"sku": "A"}])).await;
+    for events in [&mut early, &mut late] {
+        assert_eq!(text(&next(events, "events").await, "/order/externalReference"), "o-3");
+    }
+    let moved = json!({"id": other.partner, "to": shop.partner});
+    let moving = "mutation ($id: ID!, $to: ID) { updatePartner(input: { partnerId: $id, parentId: $to }) { userErrors { message } } }";
+    let answer = app.admin().query(moving, moved).await;
+    assert!(answer.list("/updatePartner/userErrors").is_empty(), "{:#}", answer.body);
+    other.place("o-4", json!([{"sku": "A"}])).await;
+    assert_eq!(text(&next(&mut early, "events").await, "/order/externalReference"), "o-4");
+}
+
+async fn a_unit_that_comes_later_is_the_one_that_a_filter_names(app: App) {
+    let shop = shop(&app).await;
+    let placed = shop.place("o-1", json!([{"sku": "A"}])).await;
+    let ann = app.key("CUSTOMER", json!({"partnerId": shop.partner, "accountReference": "ann"})).await;
+    let unit = placed.units.first().expect("a unit");
+    let mut events =
+        ann.subscribe(EVENTS, json!({"after": now(&shop.key).await, "filter": {"entitlementId": unit}})).await;
+    shop.redeem(code(&placed.codes, 0), "ann").await.data();
+    assert_eq!(text(&next(&mut events, "events").await, "/type"), "CODE_REDEEMED");
 }
 
 async fn a_cursor_that_cannot_be_resumed_from_is_refused(app: App) {

@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
-use sea_orm::EntityTrait;
+use sea_orm::{FromQueryResult, Statement};
 
 use super::{
     super::{Error as Failure, actor::Credential},
@@ -20,7 +20,6 @@ use super::{
     principal::{By, Principal, find},
 };
 use crate::{
-    entity::partner,
     id::{ApiKeyId, PartnerId},
     store::{Db, Error, journal::Origin},
 };
@@ -40,6 +39,17 @@ pub struct Directory {
     unknown: Cache<By, ()>,
     used: Arc<Mutex<BTreeMap<ApiKeyId, DateTime<Utc>>>>,
 }
+
+/// In whose namespace a partner's accounts are.
+#[derive(FromQueryResult)]
+struct Home {
+    root_id: PartnerId,
+}
+
+/// That of a partner which is active, as all above it are.
+const HOME: &str = "WITH RECURSIVE above (parent_id, active) AS (SELECT parent_id, active FROM partners WHERE id = $1 \
+                    UNION SELECT p.parent_id, p.active FROM partners p JOIN above a ON p.id = a.parent_id) \
+                    SELECT root_id FROM partners WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM above WHERE NOT active)";
 
 /// Why nobody was found.
 enum Miss {
@@ -89,18 +99,18 @@ impl Directory {
         .await
     }
 
-    /// Makes the account of a partner's customer, if there is such a partner.
+    /// Makes the account of a partner's customer, if there is such a partner and it is active.
     async fn open_account(&self, partner: PartnerId, reference: &str) -> Result<bool, Arc<Error>> {
+        let home = Statement::from_sql_and_values(self.db.backend(), HOME, [partner.into()]);
+        let home = Home::find_by_statement(home).one(self.db.reader()).await.map_err(|error| Arc::new(error.into()))?;
+        let Some(Home { root_id }) = home else { return Ok(false) };
         let origin = Origin::system("logins");
         let opened = self.db.write(&origin, |tx| async move {
-            let partner = partner::Entity::find_by_id(partner).one(tx.connection().await?).await?;
-            if let Some(partner) = &partner {
-                account_of(&tx, partner.root_id, reference).await?;
-            }
-            Ok::<_, Failure>((tx, partner.is_some()))
+            account_of(&tx, root_id, reference).await?;
+            Ok::<_, Failure>((tx, ()))
         });
         match opened.await {
-            Ok(opened) => Ok(opened),
+            Ok(()) => Ok(true),
             Err(Failure::Store(error)) => Err(Arc::new(error)),
             Err(Failure::Refused(_) | Failure::Forbidden) => Ok(false),
         }

@@ -17,7 +17,7 @@ use super::super::{
 use crate::{
     entity::{
         activation_code, assignment, entitlement,
-        kind::{EntitlementStatus, OrderStatus},
+        kind::{EntitlementStatus, OrderStatus, Provisioning},
         policy, reservation,
     },
     id::{AccountId, ActivationCodeId, AssignmentId, EntitlementId, PartnerId, ReservationId},
@@ -216,8 +216,9 @@ impl Claim {
             Scope::Partner { subtree, namespace } => {
                 subtree.contains(&self.unit.partner_id) || self.unit.holder_partner_id == Some(*namespace)
             }
+            // What its worker is shown is an assignment, in force or not; and all of a unit are made by one policy.
             Scope::Provisioner { subtree } => {
-                self.assignment.as_ref().is_some_and(|assignment| assignment.external)
+                self.policy.provisioning == Provisioning::External
                     && subtree.as_ref().is_none_or(|own| own.contains(&self.unit.partner_id))
             }
             Scope::Customer { account, .. } => {

@@ -132,6 +132,8 @@ async fn placed_before(tx: &Tx, channel: &channel::Model, command: &Place) -> Re
     }
     let codes = activation_code::Entity::find()
         .filter(activation_code::COLUMN.status.eq(crate::entity::kind::ActivationCodeStatus::Issued))
+        // Those that were issued with it: later ones were issued to somebody else, or shown to somebody for a reason.
+        .filter(activation_code::COLUMN.issued_at.eq(order.created_at))
         .filter(
             activation_code::Column::EntitlementId.in_subquery(
                 crate::entity::entitlement::Entity::find()

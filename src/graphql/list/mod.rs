@@ -332,9 +332,8 @@ pub fn traded(scope: &Scope, partner: SimpleExpr, bought: impl FnOnce(AccountId)
 /// That the account in question, of the namespace in `partner`, is one that the caller may know.
 pub fn known(scope: &Scope, account: AccountId, partner: SimpleExpr) -> Option<SimpleExpr> {
     match scope {
-        Scope::All | Scope::Provisioner { subtree: None } => None,
+        Scope::All | Scope::Provisioner { .. } => None,
         Scope::Partner { namespace, .. } => Some(partner.eq(*namespace)),
-        Scope::Provisioner { subtree: Some(subtree) } => Some(partner.is_in(subtree.to_vec())),
         Scope::Customer { account: own, .. } => (*own != account).then(nothing),
     }
 }

@@ -97,8 +97,13 @@ impl Event {
 
     /// The reason that was given. Null if none was, and to customers where it was not their own side that gave it.
     async fn reason(&self, ctx: &Context<'_>) -> Option<&String> {
-        let of_support = self.0.event.actor_partner_id.is_none();
-        self.0.event.reason.as_ref().filter(|_| !(of_support && Session::of(ctx).is_customer()))
+        let (event, session) = (&self.0.event, Session::of(ctx));
+        // Why a code was refused is the service's own word.
+        let shown = !session.is_customer()
+            || event.kind == crate::entity::kind::EventType::RedemptionRejected
+            || event.actor_partner_id == Some(session.actor.namespace)
+            || self.shows_actor(ctx);
+        event.reason.as_ref().filter(|_| shown)
     }
 
     /// The id of the request that did it. Null where a task did, and to customers where it was not their own side.

@@ -13,7 +13,7 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::web::{Cause, Web};
 use crate::clock::Clock;
@@ -42,13 +42,14 @@ pub enum Missing {
     Unavailable,
 }
 
-/// The provider's keys, as they were when it was last asked.
+/// The provider's keys, as they were when it was last asked. Clones know the same.
+#[derive(Clone)]
 pub struct Issuer {
     address: String,
     web: Web,
     clock: Clock,
-    known: RwLock<Arc<Vec<Key>>>,
-    asked: Mutex<Asked>,
+    known: Arc<RwLock<Arc<Vec<Key>>>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 #[derive(Default)]
@@ -75,17 +76,17 @@ struct KeySet {
 impl Issuer {
     /// The provider whose keys are at `address`. Nothing is fetched yet.
     pub fn new(address: &str, web: Web, clock: Clock) -> Self {
-        Self { address: address.to_owned(), web, clock, known: RwLock::default(), asked: Mutex::default() }
+        Self { address: address.to_owned(), web, clock, known: Arc::default(), asked: Arc::default() }
     }
 
     /// The key called `id` that may have been used with `algorithm`. A token that names no key is taken to mean the only one there is.
     pub async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Key, Missing> {
         let found = self.known(id, algorithm);
         // Whoever finds old keys asks for new ones; whoever comes meanwhile makes do with the old.
-        let mut asked = match (&found, self.asked.try_lock()) {
+        let asked = match (&found, Arc::clone(&self.asked).try_lock_owned()) {
             (Some(key), Err(_)) => return Ok(key.clone()),
             (_, Ok(asked)) => asked,
-            (None, Err(_)) => self.asked.lock().await,
+            (None, Err(_)) => Arc::clone(&self.asked).lock_owned().await,
         };
         let now = self.clock.now();
         let found = self.known(id, algorithm);
@@ -93,17 +94,25 @@ impl Issuer {
             let missing = if asked.answered == asked.last { Missing::Unknown } else { Missing::Unavailable };
             return found.ok_or(missing);
         }
-        // Noted before, so that one who gives up half-way has asked as well.
+        // In a task of its own: whoever goes away half-way has asked for all.
+        let own = self.clone();
+        let fetched = tokio::spawn(async move { own.renew(asked, now).await });
+        let fetched = fetched.await.unwrap_or(false);
+        if fetched { self.known(id, algorithm).ok_or(Missing::Unknown) } else { found.ok_or(Missing::Unavailable) }
+    }
+
+    /// Fetches the keys; whether they could be.
+    async fn renew(&self, mut asked: OwnedMutexGuard<Asked>, now: DateTime<Utc>) -> bool {
         asked.last = Some(now);
         match self.fetch().await {
             Ok(keys) => {
                 asked.answered = Some(now);
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-                self.known(id, algorithm).ok_or(Missing::Unknown)
+                true
             }
             Err(cause) => {
                 tracing::warn!(error.cause = %cause, "the keys of the identity provider cannot be fetched");
-                found.ok_or(Missing::Unavailable)
+                false
             }
         }
     }

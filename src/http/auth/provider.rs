@@ -51,7 +51,7 @@ pub struct Provider {
     reader: Arc<Reader>,
     web: Web,
     clock: Clock,
-    asked: Mutex<Asked>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 /// When it was last asked for its endpoints, and what is known of them.
@@ -106,7 +106,7 @@ impl Flow {
 impl Provider {
     /// The provider called `issuer`, whose tokens `reader` reads.
     pub fn new(settings: SignIn, issuer: String, reader: Arc<Reader>, web: Web, clock: Clock) -> Self {
-        Self { settings, issuer, reader, web, clock, asked: Mutex::default() }
+        Self { settings, issuer, reader, web, clock, asked: Arc::default() }
     }
 
     /// What people call it.
@@ -194,29 +194,34 @@ impl Provider {
 
     /// Asked by one request at a time; the others wait for what that one hears.
     async fn endpoints(&self) -> Result<Arc<Endpoints>, AuthError> {
-        let mut asked = self.asked.lock().await;
+        let mut asked = Arc::clone(&self.asked).lock_owned().await;
         let now = self.clock.now();
         let lasting = if asked.known.is_some() { FRESH } else { PAUSE };
-        if asked.last.is_none_or(|last| last + lasting <= now) {
-            match self.discover().await {
+        if asked.last.is_some_and(|last| now < last + lasting) {
+            return asked.known.clone().ok_or(AuthError::Unavailable);
+        }
+        // In a task of its own: whoever goes away half-way has asked for all.
+        let (web, issuer) = (self.web.clone(), self.issuer.clone());
+        let asking = tokio::spawn(async move {
+            asked.last = Some(now);
+            match discover(&web, &issuer).await {
                 Ok(found) => asked.known = Some(Arc::new(found)),
                 Err(cause) => _ = unavailable(&cause),
             }
-            // Afterwards: whoever goes away half-way has not asked for all.
-            asked.last = Some(now);
-        }
-        asked.known.clone().ok_or(AuthError::Unavailable)
+            asked.known.clone()
+        });
+        asking.await.ok().flatten().ok_or(AuthError::Unavailable)
     }
+}
 
-    async fn discover(&self) -> Result<Endpoints, Cause> {
-        let place = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
-        let found: Endpoints = self.web.get(&place).await?;
-        let safe = is_safe(&found.authorization) && is_safe(&found.token);
-        if found.issuer != self.issuer || !safe {
-            return Err("its discovery document is of another issuer, or leads to places that are not safe".into());
-        }
-        Ok(found)
+async fn discover(web: &Web, issuer: &str) -> Result<Endpoints, Cause> {
+    let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let found: Endpoints = web.get(&place).await?;
+    let safe = is_safe(&found.authorization) && is_safe(&found.token);
+    if found.issuer != issuer || !safe {
+        return Err("its discovery document is of another issuer, or leads to places that are not safe".into());
     }
+    Ok(found)
 }
 
 fn unavailable(cause: &Cause) -> AuthError {

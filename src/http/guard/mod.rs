@@ -191,19 +191,14 @@ fn too_deep(at: Pos) -> ServerError {
     )
 }
 
-/// A query's root fields are left alone: running one twice is waste, not harm.
+/// A field of a query may be selected as often as one likes, which the executor runs as often: so what counts is how often.
 fn check_roots(
     document: &ExecutableDocument,
     operation: &Positioned<OperationDefinition>,
     limits: &Limits,
 ) -> Result<(), ServerError> {
     let mut roots = Vec::new();
-    match operation.node.ty {
-        OperationType::Query => return Ok(()),
-        OperationType::Mutation | OperationType::Subscription => {
-            collect_roots(document, &operation.node.selection_set.node, &mut roots);
-        }
-    }
+    collect_roots(document, &operation.node.selection_set.node, &mut roots);
     if operation.node.ty == OperationType::Subscription {
         return match roots.as_slice() {
             [one] if !one.node.name.node.starts_with("__") => Ok(()),
@@ -215,13 +210,16 @@ fn check_roots(
         };
     }
     roots.retain(|field| field.node.name.node != "__typename");
-    let most = limits.mutation_root_fields;
+    let query = operation.node.ty == OperationType::Query;
+    let (what, most) =
+        if query { ("query", limits.query_root_fields) } else { ("mutation", limits.mutation_root_fields) };
     if roots.len() > most {
-        return Err(refusal_at(
-            QUERY_TOO_COMPLEX,
-            format!("A mutation has at most {most} root fields."),
-            operation.pos,
-        ));
+        let repeated = if query { ", each counted as often as it is selected" } else { "" };
+        let message = format!("A {what} has at most {most} root fields{repeated}.");
+        return Err(refusal_at(QUERY_TOO_COMPLEX, message, operation.pos));
+    }
+    if query {
+        return Ok(());
     }
     let mut keys = HashSet::new();
     match roots.into_iter().find(|field| !keys.insert(field.node.response_key().node.as_str())) {

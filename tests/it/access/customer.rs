@@ -3,15 +3,17 @@
 use serde_json::{Value, json};
 
 use super::{Town, customer};
-use crate::harness::{Answer, App, Shop, Test, both_engines, eventually, shop};
+use crate::harness::{Answer, App, Shop, Test, both_engines, desk::release, eventually, shop};
 
 pub fn tests() -> Vec<Test> {
     both_engines![
         a_customer_sees_what_it_bought_or_holds,
         a_customer_sees_only_the_state_of_a_gift_it_gave,
         a_customer_sees_no_words_of_support_and_no_exceptions,
+        a_customer_sees_the_words_of_its_own_side_alone,
         a_customer_acts_for_itself_alone,
         a_provisioner_sees_its_work_alone,
+        a_provisioner_of_a_partner_below_finds_work_by_its_account,
     ]
 }
 
@@ -132,6 +134,25 @@ async fn a_customer_sees_no_words_of_support_and_no_exceptions(app: App) {
     );
 }
 
+async fn a_customer_sees_the_words_of_its_own_side_alone(app: App) {
+    shop::product(&app, "A", json!({})).await;
+    let (alpha, beta) = (Shop::open(&app, "Alpha").await, Shop::open(&app, "Beta").await);
+    let ann = customer(&app, &beta, "ann").await;
+    // Units that an account of Beta's redeemed; their seller takes them back.
+    for (round, seller, shown) in [(1, &alpha, json!(null)), (2, &beta, json!("a word"))] {
+        let placed = seller.place("o-1", json!([{"sku": "A"}])).await;
+        let redeemed = beta.redeem(placed.codes.first().expect("a code"), "ann").await;
+        release(&seller.key, &redeemed.text("/redeemCode/assignment/id"), json!({"reason": "a word"})).await.done();
+        let ended = eventually("the end", async || {
+            let answer = ann.query("{ events(first: 100) { nodes { type reason } } }", json!({})).await;
+            let ended = |event: &&Value| event.get("type").is_some_and(|kind| kind == "ASSIGNMENT_ENDED");
+            let ends: Vec<&Value> = answer.list("/events/nodes").iter().filter(ended).collect();
+            (ends.len() == round).then(|| ends.last().copied().cloned().unwrap_or_default())
+        });
+        assert_eq!(ended.await.get("reason"), Some(&shown));
+    }
+}
+
 async fn a_customer_acts_for_itself_alone(app: App) {
     let town = Town::build(&app).await;
     let ann = customer(&app, &town.alpha, "ann").await;
@@ -192,4 +213,16 @@ async fn a_provisioner_sees_its_work_alone(app: App) {
             "{event}"
         );
     }
+}
+
+async fn a_provisioner_of_a_partner_below_finds_work_by_its_account(app: App) {
+    shop::product(&app, "LATER", json!({"provisioning": "EXTERNAL"})).await;
+    let below = Shop::open(&app, "Alpha").await.open_below(&app, "Below").await;
+    let placed = below.place("o-1", json!([{"sku": "LATER"}])).await;
+    below.redeem(placed.codes.first().expect("a code"), "ann").await.data();
+    let worker = app.key("PROVISIONER", json!({"partnerId": below.partner})).await;
+    let account = worker.query("{ assignments { nodes { account { id } } } }", json!({})).await;
+    let account = account.text("/assignments/nodes/0/account/id");
+    let query = "query ($id: ID!) { assignments(filter: { accountId: $id }) { totalCount } }";
+    assert_eq!(worker.query(query, json!({"id": account})).await.number("/assignments/totalCount"), 1);
 }

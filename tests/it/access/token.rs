@@ -25,7 +25,9 @@ pub fn tests() -> Vec<Test> {
         the_provider_may_change_its_keys,
         a_provider_that_fails_takes_no_key_away,
         many_tokens_ask_the_provider_once,
+        who_goes_away_has_asked_the_provider_for_all,
         a_customer_s_account_is_made_when_first_named,
+        no_account_is_made_at_a_partner_that_is_switched_off,
         a_socket_ends_with_its_token,
         a_socket_ends_with_its_partner,
         the_journal_names_the_subject,
@@ -309,6 +311,20 @@ async fn many_tokens_ask_the_provider_once(app: App) {
     }
 }
 
+async fn who_goes_away_has_asked_the_provider_for_all(app: App) {
+    let door = Door::open(&app).await;
+    let token = door.signer.token(json!({"role": "support"}));
+    door.provider.hold(true);
+    tokio::select! {
+        refusal = door.refusal(&token) => panic!("an answer without keys: {refusal:?}"),
+        () = eventually("a question", async || (door.provider.asked() > 0).then_some(())) => {}
+    }
+    door.provider.hold(false);
+    // The clock stands still: nobody may ask again, and nobody has to.
+    eventually("the keys", async || door.refusal(&token).await.is_none().then_some(())).await;
+    assert_eq!(door.provider.asked(), 1);
+}
+
 async fn a_customer_s_account_is_made_when_first_named(app: App) {
     let shop = shop_with_products(&app).await;
     let below = shop.open_below(&app, "Below").await;
@@ -331,6 +347,21 @@ async fn a_customer_s_account_is_made_when_first_named(app: App) {
     let namesake = door.with(json!({"role": "customer"})).query("{ entitlements { nodes { id } } }", json!({})).await;
     assert_eq!(namesake.at("/entitlements/nodes"), &json!([]), "the same name elsewhere is somebody else");
     app.assert_sound().await;
+}
+
+async fn no_account_is_made_at_a_partner_that_is_switched_off(app: App) {
+    let shop = shop_with_products(&app).await;
+    let below = shop.open_below(&app, "Below").await;
+    let door = Door::open(&app).await;
+    let switch = "mutation ($id: ID!, $on: Boolean) { updatePartner(input: { partnerId: $id, active: $on }) { userErrors { code } } }";
+    app.admin().query(switch, json!({"id": shop.partner, "on": false})).await.data();
+    for partner in [&shop.partner, &below.partner] {
+        assert_shut_out(&door.with(json!({"role": "customer", "partner": partner}))).await;
+    }
+    app.admin().query(switch, json!({"id": shop.partner, "on": true})).await.data();
+    assert_eq!(account_of(&shop.key, "u-1").await, None);
+    door.with(json!({"role": "customer", "partner": below.partner})).query(VIEWER, json!({})).await.data();
+    assert!(account_of(&shop.key, "u-1").await.is_some());
 }
 
 async fn a_socket_ends_with_its_token(app: App) {

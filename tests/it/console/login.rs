@@ -246,7 +246,7 @@ async fn a_login_counts_for_the_client_it_was_made_at(app: App) {
     door.sign_in(&mut visitor).await;
     for (client, address) in [(CLIENT, "/console"), ("another", "/console/sign-in")] {
         let mut tokens = door.provider.sign_in();
-        tokens.sign_in.as_mut().expect("a way to sign in").client_id = client.to_owned();
+        client.clone_into(&mut tokens.sign_in.as_mut().expect("a way to sign in").client_id);
         let node = app.node_with(|config| config.tokens = Some(tokens)).await;
         assert_eq!(visitor.at(node.address()).open("/console").await.address, address, "{client}");
     }

@@ -30,6 +30,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use reqwest::{header::LOCATION, redirect::Policy};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 pub const ISSUER: &str = "https://login.example.com";
 pub const AUDIENCE: &str = "claimcheck";
@@ -58,6 +59,8 @@ struct Shared {
     person: Mutex<Option<Person>>,
     /// Where browsers are sent back to in place of the public address, as by a proxy there.
     behind: Mutex<Option<SocketAddr>>,
+    /// Whether its keys are not to be had yet.
+    held: watch::Sender<bool>,
     /// What the codes were asked for with that nobody has redeemed yet.
     codes: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
 }
@@ -78,6 +81,7 @@ impl Provider {
         let shared = Arc::new(Shared::default());
         let answer = async |State(shared): State<Arc<Shared>>| {
             shared.asked.fetch_add(1, Ordering::SeqCst);
+            let _ = shared.held.subscribe().wait_for(|held| !held).await;
             let body = shared.body.lock().expect("no panic holds it").clone();
             body.ok_or(StatusCode::SERVICE_UNAVAILABLE)
         };
@@ -144,6 +148,11 @@ impl Provider {
         keys.push(json!({"kty": "from the future", "kid": "f"}));
         keys.push(json!({"kty": "oct", "kid": "secret", "k": "c2VjcmV0"}));
         self.say(Some(json!({"keys": keys}).to_string()));
+    }
+
+    /// Lets whoever asks for its keys wait, or no longer.
+    pub fn hold(&self, held: bool) {
+        self.shared.held.send_replace(held);
     }
 
     /// Answers with this text, or with an error.

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{super::unknown_like, Fair, NESTED, Schema, Walk, kind_of, settle, trade};
-use crate::harness::{App, Client, Shop, Test, both_engines};
+use crate::harness::{App, Client, Shop, Test, both_engines, eventually};
 
 pub fn tests() -> Vec<Test> {
     both_engines![
@@ -232,6 +232,12 @@ async fn nobody_is_stirred_by_what_is_not_its_own(app: App) {
     let fair = Fair::open(&app).await;
     let bought = fair.beta.place("o-1", json!([{"sku": "NOW", "quantity": 2}])).await;
     let unit = bought.units.first().expect("a unit");
+    // Until the node has read what was done so far, that is news.
+    eventually("what was done so far", async || {
+        let read = app.admin().query("{ feedCursor events(last: 1) { edges { cursor } } }", json!({})).await;
+        (read.at("/feedCursor") == read.at("/events/edges/0/cursor")).then_some(())
+    })
+    .await;
     let mut follows = Vec::new();
     for asked in [
         "statisticsUpdated { ordered }".to_owned(),
