@@ -127,7 +127,8 @@ impl Service {
         let auth = Authenticator::new(directory.clone(), config.tokens.clone(), config.clock.clone())
             .map_err(ServiceError::Tokens)?;
         let sessions = Sessions::new(&db.keyring()?.session(), db.clock().clone());
-        let Config { listen, metrics_listen, limits, proxies, origins, .. } = config;
+        let Config { listen, metrics_listen, mut limits, proxies, origins, .. } = config;
+        limits.documents = limits.documents.map(|listed| listed.with(&console::DOCUMENTS));
         Ok(Self {
             listen,
             metrics_listen,

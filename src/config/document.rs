@@ -39,6 +39,13 @@ impl Documents {
         Ok(Self(Arc::new(documents.into_iter().map(|document| (id(&document), document)).collect())))
     }
 
+    /// These and others.
+    #[must_use]
+    pub fn with(&self, others: &[&str]) -> Self {
+        let others = others.iter().map(|document| (id(document), (*document).to_owned()));
+        Self(Arc::new(self.0.iter().map(|(id, document)| (id.clone(), document.clone())).chain(others).collect()))
+    }
+
     /// Whether the document is one of them, letter by letter.
     pub fn has(&self, document: &str) -> bool {
         self.0.contains_key(&id(document))

@@ -17,7 +17,7 @@ use super::{
     word,
 };
 
-const DOCUMENT: &str = include_str!("../../console/account.graphql");
+pub(super) const DOCUMENT: &str = include_str!("../../console/account.graphql");
 const SIZE: usize = 50;
 
 #[derive(Deserialize)]

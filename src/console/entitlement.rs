@@ -21,9 +21,10 @@ use super::{
     visit::{Posted, Trouble, Visit},
     word,
 };
+use crate::http::address::encoded;
 
-const DOCUMENT: &str = include_str!("../../console/entitlement.graphql");
-const LIVE: &str =
+pub(super) const DOCUMENT: &str = include_str!("../../console/entitlement.graphql");
+pub(super) const LIVE: &str =
     "subscription ($after: Cursor, $id: ID!) { events(after: $after, filter: {entitlementId: $id}) { type } }";
 
 #[derive(Deserialize)]
@@ -174,7 +175,7 @@ async fn show(
 /// `/console/entitlement/{id}/{deed}`: does what a form of the page asks for.
 pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Result<Response, Trouble> {
     let deed = Deed::named(&name, deed::UNIT).ok_or(Trouble::Missing)?;
-    let back = format!("/console/entitlement/{id}");
+    let back = format!("/console/entitlement/{}", encoded(&id));
     match deed.perform(&posted, &back).await? {
         Ok(done) => Ok(done),
         Err(refused) => show(&posted.visit, &id, "", StatusCode::CONFLICT, None, Some(refused)).await,

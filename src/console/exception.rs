@@ -22,10 +22,10 @@ use super::{
     visit::{Posted, Trouble, Visit},
     word,
 };
-use crate::http::address::address;
+use crate::http::address::{address, encoded};
 
-const DOCUMENT: &str = include_str!("../../console/exceptions.graphql");
-const LIVE: &str = "subscription ($after: Cursor) { events(after: $after, filter: {types: [EXCEPTION_OPENED, EXCEPTION_RESOLVED]}) { type } }";
+pub(super) const DOCUMENT: &str = include_str!("../../console/exceptions.graphql");
+pub(super) const LIVE: &str = "subscription ($after: Cursor) { events(after: $after, filter: {types: [EXCEPTION_OPENED, EXCEPTION_RESOLVED]}) { type } }";
 const SIZE: usize = 25;
 
 pub const KINDS: [&str; 5] =
@@ -185,7 +185,7 @@ async fn show(
 /// `/console/exception/{id}/{deed}`: resolves it.
 pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Result<Response, Trouble> {
     let deed = Deed::named(&name, deed::EXCEPTION).ok_or(Trouble::Missing)?;
-    match deed.perform(&posted, &format!("/console/exception/{id}")).await? {
+    match deed.perform(&posted, &format!("/console/exception/{}", encoded(&id))).await? {
         Ok(done) => Ok(done),
         Err(refused) => show(&posted.visit, &id, StatusCode::CONFLICT, None, Some(refused)).await,
     }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     routing::{get, post},
 };
 
@@ -53,8 +54,26 @@ pub struct Console {
     pub clock: Clock,
 }
 
+/// What the pages ask, and have scripts ask: trusted wherever only some documents are.
+pub const DOCUMENTS: [&str; 13] = [
+    account::DOCUMENT,
+    deed::DOCUMENT,
+    entitlement::DOCUMENT,
+    entitlement::LIVE,
+    exception::DOCUMENT,
+    exception::LIVE,
+    order::DOCUMENT,
+    order::LIVE,
+    overview::DOCUMENT,
+    overview::LIVE,
+    search::DOCUMENT,
+    sign_in::DOCUMENT,
+    unit::DOCUMENT,
+];
+
 /// The console's routes.
 pub fn router(console: Console) -> Router {
+    let largest = DefaultBodyLimit::max(console.limits.body_bytes);
     Router::new()
         .route("/console", get(overview::page))
         .route("/console/sign-in", get(sign_in::page).post(sign_in::enter))
@@ -75,5 +94,6 @@ pub fn router(console: Console) -> Router {
         .route("/console/query", get(query::page).post(query::run))
         .route("/console/asset/{name}", get(asset::file))
         .route("/console/{*rest}", get(|| async { Trouble::Missing }))
+        .layer(largest)
         .with_state(Arc::new(console))
 }

@@ -18,9 +18,11 @@ use super::{
     visit::{Posted, Trouble, Visit},
     word,
 };
+use crate::http::address::encoded;
 
-const DOCUMENT: &str = include_str!("../../console/order.graphql");
-const LIVE: &str = "subscription ($after: Cursor, $id: ID!) { events(after: $after, filter: {orderId: $id}) { type } }";
+pub(super) const DOCUMENT: &str = include_str!("../../console/order.graphql");
+pub(super) const LIVE: &str =
+    "subscription ($after: Cursor, $id: ID!) { events(after: $after, filter: {orderId: $id}) { type } }";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,7 +102,7 @@ async fn show(
 /// `/console/order/{id}/{deed}`: does what a form of the page asks for.
 pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Result<Response, Trouble> {
     let deed = Deed::named(&name, deed::ORDER).ok_or(Trouble::Missing)?;
-    match deed.perform(&posted, &format!("/console/order/{id}")).await? {
+    match deed.perform(&posted, &format!("/console/order/{}", encoded(&id))).await? {
         Ok(done) => Ok(done),
         Err(refused) => show(&posted.visit, &id, Turn::default(), StatusCode::CONFLICT, Some(refused)).await,
     }

@@ -15,8 +15,8 @@ use super::{
     word,
 };
 
-const DOCUMENT: &str = include_str!("../../console/overview.graphql");
-const LIVE: &str = "subscription ($after: Cursor) { events(after: $after) { type } }";
+pub(super) const DOCUMENT: &str = include_str!("../../console/overview.graphql");
+pub(super) const LIVE: &str = "subscription ($after: Cursor) { events(after: $after) { type } }";
 /// The width of a chart, in its own units.
 const WIDTH: f64 = 1000.0;
 

@@ -18,7 +18,7 @@ use super::{
     word,
 };
 
-const DOCUMENT: &str = include_str!("../../console/search.graphql");
+pub(super) const DOCUMENT: &str = include_str!("../../console/search.graphql");
 const VIEWER: &str = include_str!("../../console/viewer.graphql");
 
 #[derive(Deserialize)]

@@ -23,7 +23,7 @@ use crate::http::{
     session::{Pass, Sessions, Token, is_https},
 };
 
-const DOCUMENT: &str = include_str!("../../console/viewer.graphql");
+pub(super) const DOCUMENT: &str = include_str!("../../console/viewer.graphql");
 
 #[derive(Deserialize)]
 pub struct To {

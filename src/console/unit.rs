@@ -17,7 +17,7 @@ use super::{
 };
 use crate::http::address::address;
 
-const DOCUMENT: &str = include_str!("../../console/units.graphql");
+pub(super) const DOCUMENT: &str = include_str!("../../console/units.graphql");
 /// Units on a page.
 const SIZE: usize = 50;
 

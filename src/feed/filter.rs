@@ -193,6 +193,7 @@ mod tests {
             Criteria { partner: Some(id(1)), ..none.clone() },
             Criteria { product: Some(id(20)), ..none.clone() },
             Criteria { order: Some(id(30)), ..none.clone() },
+            Criteria { entitlement: Some(id(60)), ..none.clone() },
             Criteria { account: Some(id(50)), ..none.clone() },
             Criteria { types: Some(vec![EventType::OrderPlaced, EventType::CodeRedeemed]), ..none.clone() },
         ];
@@ -204,7 +205,7 @@ mod tests {
             Criteria { partner: Some(id(3)), ..none.clone() },
             Criteria { product: Some(id(21)), ..none.clone() },
             Criteria { order: Some(id(31)), ..none.clone() },
-            Criteria { entitlement: Some(id(60)), ..none.clone() }, // Not looked up: the caller has no such entitlement.
+            Criteria { entitlement: Some(id(61)), ..none.clone() },
             Criteria { account: Some(id(40)), ..none.clone() },
             Criteria { types: Some(vec![]), ..none.clone() },
             Criteria { channel: Some(id(10)), product: Some(id(21)), ..none },

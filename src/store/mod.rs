@@ -25,7 +25,7 @@ use std::{
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::together::Together;
 pub use self::{
@@ -45,6 +45,8 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     reader: Reader,
     writer: DatabaseConnection,
+    /// As many transactions may be waiting to begin as the writer has connections; the others wait for their turn to.
+    beginning: Arc<Semaphore>,
     together: Together,
     clock: Clock,
     ids: Ids,

@@ -11,7 +11,7 @@ use sea_orm::{
     TransactionTrait,
     sqlx::{self, Connection},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Db, Inner, OpenError, Reader, Settings, together::Together};
 use crate::{clock::Clock, id::Ids};
@@ -78,8 +78,21 @@ impl Db {
         });
         let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
         let together = Together::default();
+        let most = if reader.get_database_backend() == DbBackend::Postgres { connections as usize } else { 1 };
+        let beginning = Arc::new(Semaphore::new(most));
         let reader = Reader::new(reader, patience, Arc::clone(&statements));
-        Ok(Self(Arc::new(Inner { reader, writer, together, clock, ids, statements, keyring, settings, appended })))
+        Ok(Self(Arc::new(Inner {
+            reader,
+            writer,
+            beginning,
+            together,
+            clock,
+            ids,
+            statements,
+            keyring,
+            settings,
+            appended,
+        })))
     }
 
     /// Applies the migrations that are missing. Several processes may do so at once: on PostgreSQL they wait for each other, on SQLite

@@ -116,6 +116,9 @@ impl Script {
     }
 }
 
+/// How long a statement of several scripts waits for another's lock before it fails, which is then the affair of one of them.
+const LOCKED: &str = "50ms";
+
 /// The statement of a script, or of several that differ in their values alone. On PostgreSQL it fails as a whole where one of its changes
 /// finds no row.
 pub fn statement(scripts: &[&Script], backend: DbBackend) -> Statement {
@@ -148,7 +151,7 @@ pub fn statement(scripts: &[&Script], backend: DbBackend) -> Statement {
             writer.text(insert.otherwise);
         }
     }
-    writer.finish()
+    writer.finish(scripts.len() > 1)
 }
 
 struct Writer {
@@ -214,12 +217,18 @@ impl Writer {
         let _ = self.sql.write_str(text);
     }
 
-    fn finish(mut self) -> Statement {
+    fn finish(mut self, several: bool) -> Statement {
         if self.is_postgres() {
             let counts = self.guarded.iter().map(|step| format!(" + (SELECT count(*) FROM w{step})"));
             let (sum, expected) = (counts.collect::<String>(), self.guarded.len());
+            // What is to be summed is done when it is come to, from left to right: the timeout is there before the first change.
+            let zero = if several {
+                format!("0 * length(set_config('lock_timeout', '{LOCKED}', true))")
+            } else {
+                "0".to_owned()
+            };
             // Nothing but an error undoes what a statement has done by then: see `MISSED`.
-            self.text(&format!(") SELECT 1 / (0{sum} = {expected})::int"));
+            self.text(&format!(") SELECT 1 / ({zero}{sum} = {expected})::int"));
         }
         let db_backend = self.backend;
         let (sql, values) = self.sql.into_parts();

@@ -30,7 +30,7 @@ const LANES: usize = 3;
 const MOST: usize = 8;
 /// Values that a statement takes: PostgreSQL counts them with 16 bits.
 const VALUES: usize = 16_384;
-/// How long a statement keeps its lane: one that waits for another's lock should not keep those who do not.
+/// How long a statement keeps its lane: a script that waits for another's lock, which it does alone, should not keep those who do not.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Scripts that wait for a lane.

@@ -9,13 +9,13 @@
 //! come after every compare-and-set: row locks then order the events of a record as its changes were committed.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, ExecResult, FromQueryResult, ModelTrait, Statement,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, FromQueryResult, ModelTrait, Statement,
     TransactionOptions, TransactionTrait, Value, sea_query::UpdateStatement,
 };
 
@@ -108,7 +108,7 @@ impl Db {
 
     /// Begins a transaction on the writer.
     ///
-    /// In a task of its own: where whoever asked goes away before the database has answered, the task takes the answer and rolls back. sqlx
+    /// Who waits for a turn may give it up. The beginning is in a task of its own: where whoever asked goes away before the database has answered, the task takes the answer and rolls back. sqlx
     /// gives a connection back as if nothing had happened when a wait for `BEGIN` is dropped, and what the next one commits on it by a single
     /// statement would be undone by its end.
     pub(super) async fn transaction(&self) -> Result<DatabaseTransaction, Error> {
@@ -119,9 +119,14 @@ impl Db {
                 .then_some(sea_orm::SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begin = tokio::spawn(async move { writer.begin_with_options(options).await });
-        let begun = begin.await.map_err(|error| Error::Unavailable(sea_orm::DbErr::Custom(error.to_string())))?;
-        Ok(begun?)
+        let lost = |cause: String| Error::Unavailable(DbErr::Custom(cause));
+        let turn = Arc::clone(&self.0.beginning).acquire_owned().await.map_err(|error| lost(error.to_string()))?;
+        let begin = tokio::spawn(async move {
+            let begun = writer.begin_with_options(options).await;
+            drop(turn);
+            begun
+        });
+        Ok(begin.await.map_err(|error| lost(error.to_string()))??)
     }
 
     async fn commit(&self, tx: Tx) -> Result<(), Error> {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::http::address::address;
 
-const DOCUMENT: &str = include_str!("../../../console/deed.graphql");
+pub(super) const DOCUMENT: &str = include_str!("../../../console/deed.graphql");
 const VIEWER: &str = include_str!("../../../console/viewer.graphql");
 
 /// Something that can be done.
