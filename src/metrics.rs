@@ -64,6 +64,8 @@ pub struct Operation<'a> {
     pub kind: &'static str,
     /// Whether it was run: the name of one that could not be is not remembered.
     pub ran: bool,
+    /// Whether a customer asked for it.
+    pub by_customer: bool,
     /// `OK`, or the code of its first error.
     pub outcome: &'a str,
     pub took: Duration,
@@ -160,8 +162,8 @@ impl Metrics {
 
     /// An operation that has ended.
     pub fn operation(&self, ended: &Operation<'_>) {
-        let Operation { name, kind, ran, outcome, took } = *ended;
-        let operation = self.0.names.known(name, ran);
+        let Operation { name, kind, ran, by_customer, outcome, took } = *ended;
+        let operation = self.0.names.known(name, ran, by_customer);
         let labels = Ended { operation: Arc::clone(&operation), kind, outcome: outcome.to_owned() };
         self.0.operations.get_or_create(&labels).inc();
         self.0.operation_durations.get_or_create(&Named { operation, kind }).observe(took.as_secs_f64());

@@ -18,6 +18,7 @@ pub struct Measure {
     kind: &'static str,
     started: Instant,
     ran: bool,
+    by_customer: bool,
     outcome: String,
     pub span: Span,
 }
@@ -43,8 +44,16 @@ impl Measure {
             operation.outcome = Empty,
             principal.kind = %actor.role,
         );
-        let outcome = "GIVEN_UP".to_owned();
-        Self { metrics: graph.metrics().clone(), name, kind, started: Instant::now(), ran: false, outcome, span }
+        Self {
+            metrics: graph.metrics().clone(),
+            name,
+            kind,
+            started: Instant::now(),
+            ran: false,
+            by_customer: actor.account.is_some(),
+            outcome: "GIVEN_UP".to_owned(),
+            span,
+        }
     }
 
     /// It ended with this answer.
@@ -67,6 +76,7 @@ impl Drop for Measure {
             name: self.name.as_deref(),
             kind: self.kind,
             ran: self.ran,
+            by_customer: self.by_customer,
             outcome: &self.outcome,
             took: self.started.elapsed(),
         });
