@@ -5,8 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Query, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
-    response::{IntoResponse, Redirect, Response},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -125,9 +125,10 @@ pub async fn begin(
 }
 
 /// Signs out.
-pub async fn leave(headers: HeaderMap, _: Posted) -> Response {
-    let ended = Sessions::end(is_https(&headers)).map(|cookie| [(header::SET_COOKIE, cookie)]);
-    (ended, Redirect::to("/console/sign-in")).into_response()
+pub async fn leave(_: Posted) -> Response {
+    // By both names: one that was begun without HTTPS would count again.
+    let ended = [true, false].into_iter().filter_map(Sessions::end).map(|cookie| (header::SET_COOKIE, cookie));
+    (AppendHeaders(ended), Redirect::to("/console/sign-in")).into_response()
 }
 
 /// Whether an address leads nowhere but to a page of the console.

@@ -154,6 +154,9 @@ impl Db {
     }
 
     async fn run_alone(&self, job: Job) {
+        if job.answer.is_closed() {
+            return;
+        }
         let done = self.0.writer.execute_raw(job.alone).await;
         // Whoever asked may have gone away.
         let _ = job.answer.send(done.map(|_| ()).map_err(Error::from));
