@@ -49,12 +49,12 @@ pub struct Filter {
 impl Filter {
     /// Criteria of a caller. Looks up what they do not say themselves: the partners below one, the order of an entitlement.
     pub(super) async fn resolve(db: &Db, kin: &Kin, scope: &Scope, criteria: Criteria) -> Result<Self, Error> {
-        let void = match criteria.partner {
-            Some(partner) => !knows(db, scope, partner).await?,
-            None => false,
-        };
-        if let Some(partner) = criteria.partner.filter(|_| !void) {
-            kin.learn(db, partner).await?;
+        let mut void = false;
+        if let Some(partner) = criteria.partner {
+            void = !knows(db, scope, partner).await?;
+            if !void {
+                kin.learn(db, partner).await?;
+            }
         }
         let order_of_unit = match criteria.entitlement {
             Some(unit) => order_of(db, scope, unit).await?,

@@ -44,7 +44,7 @@ impl Db {
     }
 }
 
-fn pool(name: &'static str, connection: &DatabaseConnection) -> Pool {
+pub(super) fn pool(name: &'static str, connection: &DatabaseConnection) -> Pool {
     let count = |idle: usize| u32::try_from(idle).unwrap_or(u32::MAX);
     let (open, idle, most) = if connection.get_database_backend() == DbBackend::Postgres {
         let pool = connection.get_postgres_connection_pool();

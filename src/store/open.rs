@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use super::{Db, Inner, OpenError, Reader, Settings, together::Together};
+use super::{Db, Inner, OpenError, Reader, Settings, look, together::Together};
 use crate::{clock::Clock, id::Ids};
 
 /// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
@@ -78,8 +78,7 @@ impl Db {
         });
         let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
         let together = Together::default();
-        let most = if reader.get_database_backend() == DbBackend::Postgres { connections as usize } else { 1 };
-        let beginning = Arc::new(Semaphore::new(most));
+        let beginning = Arc::new(Semaphore::new(look::pool("writer", &writer).most as usize));
         let reader = Reader::new(reader, patience, Arc::clone(&statements));
         Ok(Self(Arc::new(Inner {
             reader,

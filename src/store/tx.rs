@@ -108,9 +108,9 @@ impl Db {
 
     /// Begins a transaction on the writer.
     ///
-    /// Who waits for a turn may give it up. The beginning is in a task of its own: where whoever asked goes away before the database has answered, the task takes the answer and rolls back. sqlx
-    /// gives a connection back as if nothing had happened when a wait for `BEGIN` is dropped, and what the next one commits on it by a single
-    /// statement would be undone by its end.
+    /// Who waits for a turn may give it up. The beginning is in a task of its own: where whoever asked goes away before the database has
+    /// answered, the task takes the answer and rolls back. sqlx gives a connection back as if nothing had happened when a wait for `BEGIN` is
+    /// dropped, and what the next one commits on it by a single statement would be undone by its end.
     pub(super) async fn transaction(&self) -> Result<DatabaseTransaction, Error> {
         let writer = self.0.writer.clone();
         let options = TransactionOptions {

@@ -20,7 +20,7 @@ const UNITS: usize = 64;
 /// More than statements that are under way at a time.
 const LOCKED: usize = 6;
 
-/// A shop with accounts, and one unit more than codes are tried.
+/// A shop whose accounts are known: one that is made first writes by itself.
 async fn shop(app: &App) -> Shop {
     product(app, "P", json!({})).await;
     let shop = Shop::open(app, "Alpha").await;
