@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use sea_orm::{FromQueryResult, Statement};
+use sea_orm::{FromQueryResult, Statement, Value};
+use tokio::sync::Mutex;
 
 use crate::{
     id::PartnerId,
@@ -17,7 +18,14 @@ use crate::{
 
 /// Partners and those they are directly below of. Clones know the same.
 #[derive(Debug, Clone, Default)]
-pub struct Kin(Arc<RwLock<HashMap<PartnerId, Option<PartnerId>>>>);
+pub struct Kin(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    known: RwLock<HashMap<PartnerId, Option<PartnerId>>>,
+    /// Whoever learns does so alone: what was read first is not to be remembered last.
+    learning: Mutex<()>,
+}
 
 #[derive(FromQueryResult)]
 struct Child {
@@ -25,27 +33,33 @@ struct Child {
     parent_id: Option<PartnerId>,
 }
 
-/// A partner and all below it.
-const BELOW: &str = "WITH RECURSIVE below (id, parent_id) AS (SELECT id, parent_id FROM partners WHERE id = $1 \
-                     UNION SELECT p.id, p.parent_id FROM partners p JOIN below b ON p.parent_id = b.id) \
-                     SELECT id, parent_id FROM below";
-
 impl Kin {
-    /// Looks up where a partner is, and all below it.
-    pub async fn learn(&self, db: &Db, partner: PartnerId) -> Result<(), Error> {
-        let statement = Statement::from_sql_and_values(db.backend(), BELOW, [partner.into()]);
+    /// Looks up where partners are, and all below them.
+    pub async fn learn(&self, db: &Db, partners: &[PartnerId]) -> Result<(), Error> {
+        if partners.is_empty() {
+            return Ok(());
+        }
+        let places = (1..=partners.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "WITH RECURSIVE below (id, parent_id) AS (SELECT id, parent_id FROM partners WHERE id IN ({places}) \
+             UNION SELECT p.id, p.parent_id FROM partners p JOIN below b ON p.parent_id = b.id) \
+             SELECT id, parent_id FROM below"
+        );
+        let values = partners.iter().map(|partner| Value::from(*partner));
+        let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+        let _alone = self.0.learning.lock().await;
         let children = Child::find_by_statement(statement).all(db.reader()).await?;
         self.add(children.into_iter().map(|child| (child.id, child.parent_id)));
         Ok(())
     }
 
     fn add(&self, children: impl IntoIterator<Item = (PartnerId, Option<PartnerId>)>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).extend(children);
+        self.0.known.write().unwrap_or_else(PoisonError::into_inner).extend(children);
     }
 
     /// Whether a partner is `above`, or below that one.
     pub fn is_within(&self, partner: PartnerId, above: PartnerId) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(partner);
         // No longer than there are partners: two moves that are learnt one after the other may seem to be a circle in between.
         for _ in 0..=known.len() {

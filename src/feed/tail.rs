@@ -4,7 +4,7 @@
 //! committed or numbered something, when another node notifies, and now and then by itself. While the database is away it keeps trying; it
 //! ends with the service only.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use sea_orm::DbBackend;
 use tokio::{
@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, pause, wake};
-use crate::{entity::kind::EventType, store::Error};
+use crate::{entity::kind::EventType, id::PartnerId, store::Error};
 
 /// How often it looks by itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -81,12 +81,9 @@ impl Tail {
             let entries = inner.db.read_after(head.position(), BATCH).await?;
             let complete = entries.len() < BATCH as usize;
             // Before anything that follows is shown to a filter by a partner.
-            let partners = entries.iter().map(|entry| &entry.event);
-            let partners =
-                partners.filter(|event| matches!(event.kind, EventType::PartnerCreated | EventType::PartnerUpdated));
-            for partner in partners.filter_map(|event| event.partner_id) {
-                inner.kin.learn(&inner.db, partner).await?;
-            }
+            let moved = entries.iter().map(|entry| &entry.event).filter(|event| is_about_partners(event.kind));
+            let moved: HashSet<PartnerId> = moved.filter_map(|event| event.partner_id).collect();
+            inner.kin.learn(&inner.db, &Vec::from_iter(moved)).await?;
             if let Some(last) = entries.last() {
                 let head = head.at(last.position, last.event.id);
                 self.feed.advance(entries, head);
@@ -97,4 +94,8 @@ impl Tail {
             }
         }
     }
+}
+
+fn is_about_partners(kind: EventType) -> bool {
+    matches!(kind, EventType::PartnerCreated | EventType::PartnerUpdated)
 }

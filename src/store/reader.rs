@@ -3,9 +3,10 @@
 //! sqlx asks a connection whether it still answers whenever one is given back, a round trip beside each statement. So some connections are
 //! kept here from one statement to the next: as many as there are turns, which statements wait for here and not in the pool. On PostgreSQL
 //! that is half of the pool; the other half is left to whoever writes and may wait for another's lock. What fails, or is given up half-way,
-//! leaves its connection to the pool, which looks at it.
+//! keeps its turn until it is over, and leaves its connection to the pool, which looks at it.
 //!
-//! PostgreSQL stops a statement that takes too long by itself. SQLite is made to: by a fuse that burns while a statement runs.
+//! PostgreSQL stops a statement that takes too long by itself, and one that nobody waits for any more when it is told. SQLite is made to: by
+//! a fuse that burns while a statement runs.
 
 use std::{
     sync::{
@@ -20,23 +21,29 @@ use sea_orm::{
     Statement, Values,
     prelude::async_trait::async_trait,
     sqlx::{
-        self, AssertSqlSafe, Database, Postgres, Sqlite,
+        self, AssertSqlSafe, Connection as _, Database, Postgres, Sqlite,
         pool::{PoolConnection, PoolOptions},
         query::Query,
     },
 };
 use sea_query_sqlx::SqlxValues;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 /// For how long a connection is kept before the pool, which replaces old ones, sees it again.
 const TENURE: Duration = Duration::from_secs(30);
 /// Steps of its virtual machine after which SQLite looks at the fuse: some hundred times a second.
 const STEPS: i32 = 10_000;
 
+/// Ends what the process of this number is doing for us.
+const CANCEL: &str = "SELECT pg_cancel_backend($1)";
+
 /// A pool, and the connections of it that are kept.
 pub struct Reader {
     pool: DatabaseConnection,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// For how long a statement may wait for its turn.
     wait: Duration,
     /// For how long a statement may run.
@@ -52,14 +59,43 @@ struct Kept {
 }
 
 enum Line {
-    Postgres(PoolConnection<Postgres>),
+    /// With the number of the process that serves it.
+    Postgres(PoolConnection<Postgres>, i32),
     Sqlite(PoolConnection<Sqlite>, Fuse),
 }
 
-/// A connection whose turn it is.
-struct Turn<'a> {
-    kept: Kept,
-    permit: SemaphorePermit<'a>,
+/// A connection whose turn it is. Where it is dropped before its statement is over, that is cancelled, and the turn ends when it has ended:
+/// the pool has no other connection for whoever comes next until then.
+struct Turn {
+    /// None once the statement is over.
+    held: Option<(Kept, OwnedSemaphorePermit)>,
+    pool: DatabaseConnection,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let (Some((mut kept, permit)), Ok(runtime)) = (self.held.take(), Handle::try_current()) {
+            let pool = self.pool.clone();
+            runtime.spawn(async move {
+                kept.line.settle(&pool).await;
+                drop((kept, permit));
+            });
+        }
+    }
+}
+
+impl Line {
+    /// Waits until the connection has done what it was asked for, however that ends. PostgreSQL is told to end it; SQLite knows.
+    async fn settle(&mut self, pool: &DatabaseConnection) {
+        let _ = match self {
+            Self::Postgres(connection, backend) => {
+                let cancel = Statement::from_sql_and_values(DbBackend::Postgres, CANCEL, [(*backend).into()]);
+                let _ = pool.query_one_raw(cancel).await;
+                connection.ping().await
+            }
+            Self::Sqlite(connection, _) => connection.ping().await,
+        };
+    }
 }
 
 impl Reader {
@@ -71,7 +107,7 @@ impl Reader {
         } else {
             bounds(pool.get_sqlite_connection_pool().options())
         };
-        Self { pool, turns: Semaphore::new(turns), wait, patience, kept: Mutex::default(), statements }
+        Self { pool, turns: Arc::new(Semaphore::new(turns)), wait, patience, kept: Mutex::default(), statements }
     }
 
     /// The pool beneath.
@@ -96,11 +132,11 @@ impl Reader {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn(&self) -> Result<Turn<'_>, DbErr> {
+    async fn turn(&self) -> Result<Turn, DbErr> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let permit = match tokio::time::timeout(self.wait, self.turns.acquire()).await {
+        let permit = match tokio::time::timeout(self.wait, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
+            Ok(Err(_)) => return Err(closed()),
             Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         };
         let kept = self.kept().pop().filter(|kept| kept.since.elapsed() < TENURE);
@@ -108,12 +144,14 @@ impl Reader {
             Some(kept) => kept,
             None => Kept { since: Instant::now(), line: self.line().await.map_err(unconnected)? },
         };
-        Ok(Turn { kept, permit })
+        Ok(Turn { held: Some((kept, permit)), pool: self.pool.clone() })
     }
 
     async fn line(&self) -> Result<Line, sqlx::Error> {
         if self.pool.get_database_backend() == DbBackend::Postgres {
-            return Ok(Line::Postgres(self.pool.get_postgres_connection_pool().acquire().await?));
+            let mut connection = self.pool.get_postgres_connection_pool().acquire().await?;
+            let backend = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection).await?;
+            return Ok(Line::Postgres(connection, backend));
         }
         let mut connection = self.pool.get_sqlite_connection_pool().acquire().await?;
         let fuse = Fuse::default();
@@ -123,14 +161,14 @@ impl Reader {
     }
 
     /// Keeps a connection whose statement is over for the next one.
-    fn rest(&self, turn: Turn<'_>) {
+    fn rest(&self, kept: Kept) {
         let mut resting = self.kept();
+        // Those beneath have not been needed for as long.
+        resting.retain(|kept| kept.since.elapsed() < TENURE);
         // Under the same lock: what comes after `close` has emptied it would keep the pool from closing.
         if !self.turns.is_closed() {
-            resting.push(turn.kept);
+            resting.push(kept);
         }
-        drop(resting);
-        drop(turn.permit);
     }
 }
 
@@ -142,10 +180,14 @@ fn unconnected(error: sqlx::Error) -> DbErr {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
     } else if matches!(error, sqlx::Error::PoolClosed) {
-        DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
+        closed()
     } else {
         DbErr::Conn(RuntimeErr::SqlxError(error.into()))
     }
+}
+
+fn closed() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
 fn query<DB: Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
@@ -162,22 +204,12 @@ impl ConnectionTrait for Reader {
         self.pool.get_database_backend()
     }
 
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let mut turn = self.turn().await?;
-        let done = match &mut turn.kept.line {
-            Line::Postgres(connection) => query(statement).execute(&mut **connection).await.map(ExecResult::from),
-            Line::Sqlite(connection, fuse) => {
-                let _lit = fuse.light(self.patience);
-                query(statement).execute(&mut **connection).await.map(ExecResult::from)
-            }
-        };
-        let done = done.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))?;
-        self.rest(turn);
-        Ok(done)
+    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
+        Err(unwritten())
     }
 
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.pool.execute_unprepared(sql).await
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(unwritten())
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
@@ -186,17 +218,26 @@ impl ConnectionTrait for Reader {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut turn = self.turn().await?;
-        let rows = match &mut turn.kept.line {
-            Line::Postgres(connection) => query(statement).fetch_all(&mut **connection).await.map(results),
-            Line::Sqlite(connection, fuse) => {
+        let rows = match turn.held.as_mut().map(|(kept, _)| &mut kept.line) {
+            Some(Line::Postgres(connection, _)) => query(statement).fetch_all(&mut **connection).await.map(results),
+            Some(Line::Sqlite(connection, fuse)) => {
                 let _lit = fuse.light(self.patience);
                 query(statement).fetch_all(&mut **connection).await.map(results)
             }
+            None => return Err(closed()),
         };
+        // However it ended, it is over.
+        let held = turn.held.take();
         let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?;
-        self.rest(turn);
+        if let Some((kept, _permit)) = held {
+            self.rest(kept);
+        }
         Ok(rows)
     }
+}
+
+fn unwritten() -> DbErr {
+    DbErr::Custom("a reader writes nothing".to_owned())
 }
 
 fn results<R: Into<QueryResult>>(rows: Vec<R>) -> Vec<QueryResult> {

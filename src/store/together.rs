@@ -5,9 +5,9 @@
 //! wait here while as many as there are lanes are under way, and those that differ in their values alone then go as one statement: the
 //! group commit of a database, one step further up. Nobody waits for company: where a lane is free, a script goes at once.
 //!
-//! What goes together stands or falls together, and nobody may fail for another's sake. A statement that failed has done nothing, so each
-//! script of it is then run alone, and gets its own verdict. Whether one has been done whose connection broke, nobody can tell; all of them
-//! hear so, as each would alone.
+//! What goes together stands or falls together, and nobody may fail for another's sake. A statement that the server refused has done
+//! nothing, so each script of it is then run alone, and gets its own verdict. Whether one has been done whose connection broke, nobody can
+//! tell; all of them hear so, as each would alone.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
@@ -47,8 +47,10 @@ struct Job {
     script: Script,
     /// The script as a statement of its own.
     alone: Statement,
-    answer: oneshot::Sender<Result<(), Error>>,
+    answer: Answer,
 }
+
+type Answer = oneshot::Sender<Result<(), Error>>;
 
 impl Together {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -128,29 +130,28 @@ impl Db {
     async fn run_batch(&self, batch: Vec<Job>) {
         let verdict = match batch.as_slice() {
             [_] => None,
-            several => Some(self.run_all(several).await),
+            several => self.run_all(several).await,
         };
         match verdict {
-            Some(Ok(())) => {
+            Some(verdict) => {
                 for job in batch {
-                    job.tell(Ok(()));
+                    self.tell(job.answer, verdict.clone());
                 }
             }
-            Some(Err(Error::Unavailable(cause))) => {
-                for job in batch {
-                    job.tell(Err(Error::Unavailable(cause.clone())));
-                }
-            }
-            Some(Err(_)) | None => {
+            None => {
                 join_all(batch.into_iter().map(|job| self.run_alone(job))).await;
             }
         }
     }
 
-    async fn run_all(&self, batch: &[Job]) -> Result<(), Error> {
+    /// Runs scripts as one; none where the server has refused that.
+    async fn run_all(&self, batch: &[Job]) -> Option<Result<(), DbErr>> {
         let scripts: Vec<&Script> = batch.iter().map(|job| &job.script).collect();
-        self.0.writer.execute_raw(script::statement(&scripts, self.backend())).await?;
-        Ok(())
+        let done = self.0.writer.execute_raw(script::statement(&scripts, self.backend())).await;
+        match done {
+            Err(cause) if refused(&cause) => None,
+            done => Some(done.map(|_| ())),
+        }
     }
 
     async fn run_alone(&self, job: Job) {
@@ -158,13 +159,23 @@ impl Db {
             return;
         }
         let done = self.0.writer.execute_raw(job.alone).await;
-        // Whoever asked may have gone away.
-        let _ = job.answer.send(done.map(|_| ()).map_err(Error::from));
+        self.tell(job.answer, done.map(|_| ()));
+    }
+
+    /// Tells whoever asked. Where they have gone away meanwhile, the feed does not hear of it from them.
+    fn tell(&self, answer: Answer, verdict: Result<(), DbErr>) {
+        let written = verdict.is_ok();
+        if answer.send(verdict.map_err(Error::from)).is_err() && written {
+            self.0.appended.send_modify(|count| *count += 1);
+        }
     }
 }
 
-impl Job {
-    fn tell(self, verdict: Result<(), Error>) {
-        let _ = self.answer.send(verdict);
-    }
+/// Whether it is the server that says so, and not of its own end.
+fn refused(cause: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = cause else {
+        return false;
+    };
+    let refusal = cause.as_database_error();
+    refusal.is_some_and(|refusal| refusal.code().is_none_or(|code| !code.starts_with("57P")))
 }

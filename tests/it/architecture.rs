@@ -69,7 +69,7 @@ const FOREIGN: [(&str, &[&str]); 5] = [
 ];
 
 /// Who may start tasks, and why.
-const SPAWNERS: [(&str, &str); 11] = [
+const SPAWNERS: [(&str, &str); 12] = [
     ("http/listen.rs", "a connection, in a tracker that ends with the listener"),
     ("service.rs", "the composition root, which also ends what it starts"),
     ("http/socket", "a socket's operations, in the tracker that shutdown waits for"),
@@ -79,6 +79,7 @@ const SPAWNERS: [(&str, &str); 11] = [
     ("telemetry/collector.rs", "a batch of spans on its way, which a thread of the library's own waits for"),
     ("http/auth/issuer.rs", "a fetch of keys, which whoever goes away has begun for all"),
     ("http/auth/provider.rs", "a look at the provider's endpoints, likewise"),
+    ("store/reader.rs", "what is left of a read that was given up, which keeps its turn until it is over"),
     ("store/together.rs", "what many write together, which none of them may give up for the others"),
     ("store/tx.rs", "the wait for the beginning of a transaction, which must not be given up half-way"),
 ];
