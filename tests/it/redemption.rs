@@ -1,5 +1,7 @@
 //! Redeeming: a code turns into an assignment once, whoever races, and whoever may not have it is told why.
 
+mod guess;
+
 use std::time::Duration;
 
 use claimcheck::domain::activation_code::code::Code;
@@ -12,7 +14,7 @@ use crate::harness::{
 };
 
 pub fn tests() -> Vec<Test> {
-    both_engines![
+    let own = both_engines![
         a_code_turns_into_an_active_assignment,
         a_unit_that_is_made_outside_waits_for_that,
         a_unit_that_asks_for_input_waits_for_it,
@@ -29,12 +31,11 @@ pub fn tests() -> Vec<Test> {
         an_account_redeems_no_more_than_its_limit,
         a_redemption_says_for_whom,
         a_customer_redeems_for_itself_alone,
-        guessing_is_slow,
-        a_server_s_key_stands_for_many_people,
         every_attempt_is_recorded,
         of_many_at_once_one_redeems,
         an_account_s_limit_holds_in_a_race,
-    ]
+    ];
+    own.into_iter().chain(guess::tests()).collect()
 }
 
 const REDEEMED: &str = "entitlement { id version status product { sku } } assignment {
@@ -288,51 +289,6 @@ async fn a_customer_redeems_for_itself_alone(app: App) {
     let named = redeem(&ann, code(&placed, 1), "ann").await.done();
     assert_eq!(named.at("/entitlement/status"), "ACTIVE");
     app.assert_sound().await;
-}
-
-async fn guessing_is_slow(app: App) {
-    let (shop, placed) = stock(&app, json!({}), 3).await;
-    let node = app.second_node().await.client(shop.key.secret().expect("a secret"));
-    for turn in 0..10 {
-        let client = if turn % 2 == 0 { &shop.key } else { &node };
-        assert_eq!(
-            redeem(client, "MISTYPED", "ann").await.refusal(),
-            Some("CODE_INVALID"),
-            "mistyped ones do not count"
-        );
-        assert_eq!(redeem(client, &unknown(), "ann").await.refusal(), Some("CODE_INVALID"));
-    }
-    let attempts = async || {
-        let query = "{ redemptionAttempts { totalCount } }";
-        let attempts = app.admin().query(query, json!({})).await.number("/redemptionAttempts/totalCount");
-        (attempts, app.events().await)
-    };
-    let before = attempts().await;
-    for tried in [unknown().as_str(), code(&placed, 0), "MISTYPED"] {
-        let limited = redeem(&shop.key, tried, "ann").await;
-        assert_eq!(limited.refusal(), Some("RATE_LIMITED"), "whatever is tried");
-        assert_eq!(limited.at("/userErrors/0/retryable"), true);
-        assert!((1..=900).contains(&limited.number("/userErrors/0/retryAfterSeconds")));
-    }
-    assert_eq!(attempts().await, before, "limited tries write nothing");
-    redeem(&shop.key, code(&placed, 1), "bo").await.done();
-    app.clock.advance(Duration::from_mins(15));
-    redeem(&shop.key, code(&placed, 0), "ann").await.done();
-    app.assert_sound().await;
-}
-
-async fn a_server_s_key_stands_for_many_people(app: App) {
-    let (shop, placed) = stock(&app, json!({}), 2).await;
-    let node = app.node_with(|config| config.limits.server_guesses = 12).await;
-    let server = node.client(shop.key.secret().expect("a secret"));
-    for person in 0..12 {
-        let answer = redeem(&server, &unknown(), &format!("person {person}")).await;
-        assert_eq!(answer.refusal(), Some("CODE_INVALID"));
-    }
-    assert_eq!(redeem(&server, code(&placed, 0), "ann").await.refusal(), Some("RATE_LIMITED"));
-    let other = Shop::open(&app, "Beta").await;
-    let other = node.client(other.key.secret().expect("a secret"));
-    redeem(&other, code(&placed, 0), "ann").await.done();
 }
 
 async fn every_attempt_is_recorded(app: App) {

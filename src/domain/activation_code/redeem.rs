@@ -79,7 +79,7 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
 
     named.check(tx, actor).await?;
     let Some(code) = Code::parse(&command.code) else {
-        guess::limit(tx, actor, &named).await?;
+        guess::slip(tx, actor, &named).await?;
         let last_four = last_four_of(&command.code);
         return reject(
             tx,

@@ -55,7 +55,7 @@ pub struct Claim {
 }
 
 /// Whose guesses are counted along with a presented code, and from when on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Guesser {
     pub digest: Vec<u8>,
     pub principal: String,
