@@ -6,7 +6,7 @@
 //! whoever signs in at the identity provider has another one meanwhile, by which the browser is known again when it comes back. Neither
 //! touches a session that there is.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -127,9 +127,9 @@ impl Sessions {
 
     /// The session of a request, if it has one that has not ended.
     pub fn find(&self, headers: &HeaderMap) -> Option<Session> {
-        // Whether it came over HTTPS, a request does not say; what did is not to be outdone by what others could plant.
-        let found =
-            [true, false].into_iter().find_map(|over_https| Some((SESSION.find(headers, over_https)?, over_https)));
+        // A host beside this one can plant a cookie of the other name: it counts where there is no HTTPS alone, and so nothing better.
+        let ways: &[bool] = if came_over_https(headers) { &[true] } else { &[true, false] };
+        let found = ways.iter().find_map(|over_https| Some((SESSION.find(headers, *over_https)?, *over_https)));
         let (value, over_https) = found?;
         let (ends, content) = self.seal.open::<Content>(&SESSION, value, over_https)?;
         Some(Session { pass: content.pass(ends)?, token: self.token(value) })
@@ -189,6 +189,17 @@ impl Token {
 /// Whether a form came over HTTPS, as its origin says.
 pub fn is_https(headers: &HeaderMap) -> bool {
     headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:"))
+}
+
+/// Whether the browser says that it asks over HTTPS, which no request says by itself: a page's origin tells, and so does `Sec-Fetch-Site`,
+/// which stands on nothing that goes without encryption but to the browser's own machine. An older browser says nothing.
+fn came_over_https(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let host = host.as_ref().map_or("", Authority::host);
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let own_machine =
+        host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback());
+    is_https(headers) || (headers.contains_key("sec-fetch-site") && !own_machine)
 }
 
 /// Whether the browser says that a page of this very origin makes the request: by its `Origin`, which stands on everything that may change
@@ -251,6 +262,18 @@ mod tests {
         for cookies in [format!("{planted}; {own}"), format!("{own}; {planted}")] {
             let session = found(&clock, &cookies.parse().unwrap()).unwrap();
             assert_eq!(session.pass, Pass::Shown("Bearer own".to_owned()));
+        }
+        let alone = |header: &'static str, value: &str, host: &str| {
+            let pairs = [("cookie", planted.as_str()), (header, value), ("host", host)];
+            let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            sessions(&clock).find(&headers).is_some()
+        };
+        assert!(
+            !alone("sec-fetch-site", "same-origin", "a.example") && !alone("origin", "https://a.example", "a.example")
+        );
+        assert!(alone("origin", "http://a.example:8000", "a.example:8000"));
+        for own_machine in ["localhost:8000", "a.localhost", "127.0.0.1:8000", "[::1]:8000"] {
+            assert!(alone("sec-fetch-site", "same-origin", own_machine), "{own_machine}");
         }
         let renamed = planted.replace("claimcheck_session", "__Host-claimcheck_session");
         assert!(found(&clock, &renamed.parse().unwrap()).is_none());
