@@ -56,8 +56,11 @@ pub struct Config {
     pub retention: Option<TimeDelta>,
     /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
     pub log: Option<String>,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that spans are sent to, by OTLP over HTTP; none unless it is set.
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, or `/v1/traces` of `OTEL_EXPORTER_OTLP_ENDPOINT`: where spans are sent to, by OTLP over HTTP;
+    /// nowhere unless one is set.
     pub collector: Option<String>,
+    /// `OTEL_SERVICE_NAME`: what this service is called in them.
+    pub service_name: String,
     /// `CLAIMCHECK_JWT_…`: whose tokens count beside the API keys; none's unless they are set.
     pub tokens: Option<Tokens>,
     /// `CLAIMCHECK_TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` says where a request comes from.
@@ -114,6 +117,7 @@ impl Config {
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
             log: None,
             collector: None,
+            service_name: "claimcheck".to_owned(),
             tokens: None,
             proxies: Networks::default(),
             origins: Arc::default(),
@@ -148,6 +152,9 @@ impl Config {
                 .map(TimeDelta::days),
             log: variable.text("CLAIMCHECK_LOG", "info")?,
             collector: collector(variable)?,
+            service_name: variable
+                .text("OTEL_SERVICE_NAME", &defaults.service_name)?
+                .unwrap_or_else(|| defaults.service_name.clone()),
             tokens: Tokens::read(variable)?,
             proxies: Networks::read(variable, "CLAIMCHECK_TRUSTED_PROXIES")?,
             origins: origin::origins(variable, "CLAIMCHECK_CORS_ORIGINS")?,
@@ -176,16 +183,16 @@ fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// The address of a collector.
+/// Where a collector takes spans.
 fn collector(variable: &Variables) -> Result<Option<String>, ConfigError> {
-    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    let address = variable.address(NAME, "")?;
-    let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
-    if address.as_ref().is_none_or(is_address) {
-        Ok(address)
-    } else {
-        Err(malformed(NAME, "like http://localhost:4318"))
-    }
+    let at = |name, example: &str| {
+        let address = variable.address(name, "")?;
+        let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+        if address.as_ref().is_none_or(is_address) { Ok(address) } else { Err(malformed(name, example)) }
+    };
+    let all = at("OTEL_EXPORTER_OTLP_ENDPOINT", "like http://localhost:4318")?;
+    let own = at("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "like http://localhost:4318/v1/traces")?;
+    Ok(own.or_else(|| all.map(|all| format!("{}/v1/traces", all.trim_end_matches('/')))))
 }
 
 /// The file of a SQLite database; none for another engine.
@@ -246,6 +253,7 @@ mod tests {
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
             ("CLAIMCHECK_METRICS_LISTEN", "localhost", "an address and port"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "like http://"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318/v1/traces", "like http://"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
             ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
             ("CLAIMCHECK_TRUSTED_PROXIES", "proxy", "addresses and networks"),
@@ -258,6 +266,16 @@ mod tests {
             assert!(message.starts_with(name) && message.contains(form), "{message}");
             assert!(!message.contains("secret") && !message.contains('\n'), "{message}");
         }
+    }
+
+    #[test]
+    fn spans_go_where_the_general_or_their_own_variable_says() {
+        let (all, own) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+        let collector = |pairs: &[(&str, &str)]| read(pairs).unwrap().collector;
+        assert_eq!(collector(&[]), None);
+        assert_eq!(collector(&[(all, "http://h:4318/")]).as_deref(), Some("http://h:4318/v1/traces"));
+        assert_eq!(collector(&[(all, "http://h"), (own, "https://t/x")]).as_deref(), Some("https://t/x"));
+        assert_eq!(read(&[("OTEL_SERVICE_NAME", "claims-eu")]).unwrap().service_name, "claims-eu");
     }
 
     #[test]

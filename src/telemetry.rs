@@ -44,7 +44,7 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 pub enum TelemetryError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("spans cannot be sent as OTEL_EXPORTER_OTLP_ENDPOINT says: {0}")]
+    #[error("spans cannot be sent where OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT says: {0}")]
     Collector(#[from] io::Error),
 }
 
@@ -64,7 +64,8 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let log = fmt::layer().with_writer(io::stderr).with_ansi(terminal);
     let log = if terminal { log.boxed() } else { log.json().flatten_event(true).boxed() };
 
-    let provider = config.collector.as_deref().map(collector::provider).transpose()?;
+    let provider = config.collector.as_deref().map(|address| collector::provider(address, &config.service_name));
+    let provider = provider.transpose()?;
     // Where none are sent, there is no layer that would have them made.
     let mut layers = vec![log.with_filter(tells).boxed()];
     layers.extend(provider.as_ref().map(|provider| {

@@ -27,18 +27,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of its answer is read.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// What makes spans and has them sent to the collector at `address`. Call it on the runtime that is to send them.
-pub fn provider(address: &str) -> io::Result<SdkTracerProvider> {
+/// What makes spans of the service called `name` and has them sent to `address`. Call it on the runtime that is to send them.
+pub fn provider(address: &str, name: &str) -> io::Result<SdkTracerProvider> {
     let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let collector = Collector { client, runtime: Handle::current(), away: AtomicBool::new(false) };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(collector)
-        .with_endpoint(format!("{}/v1/traces", address.trim_end_matches('/')))
+        .with_endpoint(address)
         .build()
         .map_err(io::Error::other)?;
-    let resource = Resource::builder().with_service_name("claimcheck").build();
+    let resource = Resource::builder().with_service_name(name.to_owned()).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 
@@ -77,7 +77,7 @@ impl Collector {
             if took {
                 tracing::info!("the collector takes spans again");
             } else {
-                tracing::warn!("the collector that OTEL_EXPORTER_OTLP_ENDPOINT names takes no spans; they are dropped");
+                tracing::warn!("the collector takes no spans; they are dropped");
             }
         }
     }

@@ -45,6 +45,7 @@ impl Collector {
 fn traced(database: &Database, collector: SocketAddr) -> (Program, String) {
     let secret = Program::over(database).run(&["key", "create", "--name", "first", "--role", "admin"]).answer();
     let program = Program::over(database).set("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{collector}"));
+    let program = program.set("OTEL_SERVICE_NAME", "claims-of-the-north");
     (program, secret.trim().to_owned())
 }
 
@@ -74,7 +75,8 @@ async fn a_request_is_told_as_spans_without_a_secret(database: Database) {
     let ended = service.terminate();
     assert_eq!(ended.code, Some(0), "{ended:?}");
 
-    for told in ["claimcheck", "/graphql", "from-the-till-7", "mutation", "Buy", "ADMIN", "transaction", "OK"] {
+    for told in ["claims-of-the-north", "/graphql", "from-the-till-7", "mutation", "Buy", "ADMIN", "transaction", "OK"]
+    {
         assert!(collector.has(told), "{told} is not told");
     }
     let trace = u128::from_str_radix(trace, 16).expect("digits").to_be_bytes();
