@@ -14,6 +14,7 @@ mod case;
 mod live;
 mod login;
 mod offer;
+mod reach;
 mod trust;
 
 pub fn tests() -> Vec<Test> {
@@ -37,6 +38,7 @@ pub fn tests() -> Vec<Test> {
     tests.extend(trust::tests());
     tests.extend(live::tests());
     tests.extend(login::tests());
+    tests.extend(reach::tests());
     tests
 }
 

@@ -100,7 +100,10 @@ impl Browser {
         let made: Value = serde_json::from_str(&made).expect("JSON");
         let debugger = made.get("webSocketDebuggerUrl").and_then(Value::as_str).expect("its address");
         let (socket, _) = tokio_tungstenite::connect_async(debugger).await.expect("the page's socket");
-        Tab { socket, sent: 0, origin: format!("http://{address}") }
+        let mut tab = Tab { socket, sent: 0, origin: format!("http://{address}") };
+        // Keys go where the page has its focus, as in the window that somebody looks at.
+        tab.command("Emulation.setFocusEmulationEnabled", json!({"enabled": true})).await;
+        tab
     }
 }
 
@@ -109,6 +112,13 @@ impl Drop for Browser {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A key that is no text.
+#[derive(Clone, Copy)]
+pub enum Key {
+    Tab,
+    Enter,
 }
 
 impl Tab {
@@ -153,6 +163,37 @@ impl Tab {
         self.evaluate("window.isOld = true").await;
         self.evaluate(&format!("(() => {{ {script} }})()")).await;
         self.becomes(script, ARRIVED).await;
+    }
+
+    /// Presses a key, as somebody does who has no mouse.
+    pub async fn press(&mut self, key: Key) {
+        let (name, number, text) = match key {
+            Key::Tab => ("Tab", 9, ""),
+            Key::Enter => ("Enter", 13, "\r"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let event = json!({"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": number, "text": text});
+            self.command("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
+    /// Types a text.
+    pub async fn type_in(&mut self, text: &str) {
+        self.command("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// Presses Enter, and waits until the page that it leads to is there.
+    pub async fn enter(&mut self) {
+        self.evaluate("window.isOld = true").await;
+        self.press(Key::Enter).await;
+        self.becomes("another page", ARRIVED).await;
+    }
+
+    /// What a screen reader is told of the page.
+    pub async fn told(&mut self) -> Vec<Value> {
+        let tree = self.command("Accessibility.getFullAXTree", json!({})).await.expect("a tree");
+        tree.get("nodes").and_then(Value::as_array).expect("nodes").clone()
     }
 
     /// Signs in by the form.
