@@ -3,10 +3,11 @@
 "use strict";
 
 (() => {
-  const { query, variables } = document.body.dataset;
+  const { page, query, variables } = document.body.dataset;
   const indicator = document.getElementById("live");
   const PAUSE = 800; // the least time between two looks
-  const LATER = 5000; // before a stream that was refused is tried again
+  const LATER = 5000; // before what failed or was refused is tried again
+  const MINUTE = 60000; // after which what is told of times is no longer true
 
   function say(state, words) {
     indicator.hidden = false;
@@ -43,6 +44,7 @@
   async function look() {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (answer.redirected || answer.status === 401) return location.reload();
+    if (answer.status === 429 || answer.status >= 500) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const once = document.querySelector("input[name=once]")?.value;
     const news = [];
@@ -58,13 +60,17 @@
 
   let looking = null;
   let again = false;
-  // One look at a time, and not too often: a burst of events is one look at its end.
+  // One look at a time, and not too often: a burst of events is one look at its end. One that failed is followed by another.
   function lookSoon() {
     if (looking) {
       again = true;
       return;
     }
-    looking = look().catch(() => undefined).then(() => new Promise((done) => setTimeout(done, PAUSE))).then(() => {
+    const failed = () => {
+      again = true;
+      return LATER;
+    };
+    looking = look().then(() => PAUSE, failed).then((time) => new Promise((done) => setTimeout(done, time))).then(() => {
       looking = null;
       if (again) {
         again = false;
@@ -78,15 +84,23 @@
   }
 
   // Follows a subscription for as long as the page is seen. The browser itself reconnects and says where it was; where it gave up, or the
-  // page was hidden meanwhile, the next stream begins after the last event that came.
-  function follow(query, variables, onNext, onState) {
+  // page was hidden meanwhile, the next stream begins after the last event that came. A page looks when it has lost its stream, which may
+  // be because nobody is signed in any more.
+  function follow(query, variables, onNext, onState, onLoss) {
     let source = null;
     let timer = null;
     let last = null;
+    let refused = null;
     const stop = () => {
       clearTimeout(timer);
       if (source) source.close();
       source = null;
+    };
+    const later = () => {
+      stop();
+      onState("wait", "Reconnecting");
+      onLoss?.(refused);
+      timer = setTimeout(start, LATER);
     };
     const start = () => {
       stop();
@@ -95,24 +109,35 @@
       source.onmessage = (event) => { last = event.lastEventId || last; };
       source.addEventListener("next", (event) => {
         last = event.lastEventId || last;
-        onNext(JSON.parse(event.data));
+        const answer = JSON.parse(event.data);
+        refused = answer.data ? null : answer.errors?.[0]?.extensions?.code;
+        if (!refused || !onLoss) onNext(answer);
       });
       source.addEventListener("complete", () => {
+        if (refused && onLoss) return later();
         stop();
         onState("off", "Ended");
       });
       source.onerror = () => {
         onState("wait", "Reconnecting");
-        if (source && source.readyState === EventSource.CLOSED) timer = setTimeout(start, LATER);
+        if (source && source.readyState === EventSource.CLOSED) later();
       };
     };
     start();
     return { start, stop };
   }
 
+  // A form that was refused has an address that nobody can look at: this is the one of its record.
+  if (page) history.replaceState(null, "", page);
+
   if (query) {
     let hidden = false;
-    const stream = follow(query, JSON.parse(variables), lookSoon, say);
+    const stream = follow(query, JSON.parse(variables), lookSoon, say, (code) => {
+      // Where the page was in the journal counts no longer, as after a backup was put back: a new page is somewhere else.
+      if (code?.startsWith("CURSOR_")) location.reload();
+      else lookSoon();
+    });
+    setInterval(() => { if (!document.hidden) lookSoon(); }, MINUTE);
     document.addEventListener("visibilitychange", () => {
       // A browser has few connections to a site: a page that nobody sees gives its one back.
       if (document.hidden) {
@@ -150,10 +175,11 @@
       button.textContent = "Stop";
       stream = follow(form.elements.query.value, given, (answer) => {
         output.textContent = `${JSON.stringify(answer, null, 2)}\n${output.textContent}`.slice(0, 200000);
+        document.getElementById("announce").textContent = "There is an answer.";
       }, say);
     });
   }
 
-  const wrong = document.querySelector("[role=alert]");
-  if (wrong) wrong.scrollIntoView({ block: "nearest" });
+  // What came of the last form: a reader is told it first, wherever the page begins.
+  document.querySelector("[data-outcome]")?.focus();
 })();

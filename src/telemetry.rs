@@ -1,7 +1,7 @@
 //! The log and the traces: the only caller of the subscriber.
 //!
 //! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything
-//! else. A panic is one line there as well, never a backtrace. Spans (request, operation, transaction) go to a collector, where one is
+//! else. What is said during an operation says of which. A panic is one line there as well, never a backtrace. Spans (request, operation, transaction) go to a collector, where one is
 //! named, and cost nothing where none is; they say what the log says: ids, names, roles, times, and never what a client sent.
 
 mod collector;
@@ -57,12 +57,13 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     // These print whole messages of sockets, with the credentials in them: whatever the filter says, they do not.
     let tells = filter_fn(|what| {
         let wordy = what.target().starts_with("tungstenite") || what.target().starts_with("tokio_tungstenite");
-        what.is_event() && (!wordy || *what.level() <= Level::INFO)
+        let operation = what.is_span() && what.name() == "operation" && what.target().starts_with("claimcheck");
+        operation || (what.is_event() && (!wordy || *what.level() <= Level::INFO))
     });
     let tells = filter.and(tells.with_max_level_hint(LevelFilter::TRACE));
     let terminal = io::stderr().is_terminal();
     let log = fmt::layer().with_writer(io::stderr).with_ansi(terminal);
-    let log = if terminal { log.boxed() } else { log.json().flatten_event(true).boxed() };
+    let log = if terminal { log.boxed() } else { log.json().flatten_event(true).with_span_list(false).boxed() };
 
     let provider = config.collector.as_deref().map(|address| collector::provider(address, &config.service_name));
     let provider = provider.transpose()?;

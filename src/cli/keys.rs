@@ -1,4 +1,4 @@
-//! `claimcheck keys`: how the code keys stand, and a new one for the codes to come.
+//! `claimcheck keys`: how the code keys stand, a new one for the codes to come, and another one for sessions.
 
 use chrono::SecondsFormat;
 use clap::Subcommand;
@@ -19,6 +19,9 @@ pub enum Action {
     Status,
     /// Add a code key to the key file and issue all further codes under it; prints its id. Old codes stay good
     Rotate,
+    /// End all sessions of the console, as when somebody has copied the key file: puts another session key into it. Counts on each node
+    /// once that has the file and has been restarted
+    EndSessions,
 }
 
 pub async fn run(config: &Config, action: Action) -> Result<(), Failure> {
@@ -31,6 +34,7 @@ pub async fn run(config: &Config, action: Action) -> Result<(), Failure> {
             let rows = keys.into_iter().enumerate().map(|(place, key)| row(place == 0, key));
             print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())?;
         }
+        Action::EndSessions => keyring::end_sessions(&db, &path).await.map_err(OpenError::from)?,
         Action::Rotate => print(&keyring::rotate(&db, &path).await.map_err(OpenError::from)?)?,
     }
     Ok(finish(&db).await?)

@@ -17,6 +17,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// `CLAIMCHECK_INTROSPECTION`: whether anybody may ask what the schema is.
     pub introspection: bool,
+    /// `CLAIMCHECK_GRAPHIQL`: whether there is a page that runs scripts from elsewhere, where the schema may be asked for.
+    pub graphiql: bool,
     /// `CLAIMCHECK_TRUSTED_DOCUMENTS`: the documents that are run, and no others; without it, any.
     pub documents: Option<Documents>,
     /// Tokens of a document.
@@ -71,6 +73,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             introspection: true,
+            graphiql: true,
             documents: None,
             document_tokens: 10_000,
             expanded_selections: 10_000,
@@ -110,6 +113,7 @@ impl Limits {
             body_timeout: seconds("CLAIMCHECK_MAX_BODY_SECONDS", default.body_timeout)?,
             request_timeout: seconds("CLAIMCHECK_MAX_REQUEST_SECONDS", default.request_timeout)?,
             introspection: variable.switch("CLAIMCHECK_INTROSPECTION", default.introspection)?,
+            graphiql: variable.switch("CLAIMCHECK_GRAPHIQL", default.graphiql)?,
             documents: trusted(variable)?,
             document_tokens: count("CLAIMCHECK_MAX_TOKENS", 1_000_000, default.document_tokens)?,
             expanded_selections: count("CLAIMCHECK_MAX_SELECTIONS", 1_000_000, default.expanded_selections)?,

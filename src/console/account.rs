@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     moment::Moment,
@@ -21,7 +22,9 @@ pub(super) const DOCUMENT: &str = include_str!("../../console/account.graphql");
 const SIZE: usize = 50;
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Answer {
+    feed_cursor: String,
     viewer: Viewer,
     account: Option<Account>,
 }
@@ -62,9 +65,9 @@ struct Page {
 pub async fn page(visit: Visit, Path(id): Path<String>, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
     let mut variables = paging(&turn.after, &turn.before, SIZE);
     variables.insert("id".to_owned(), id.as_str().into());
-    let Answer { viewer, account } = visit.ask(DOCUMENT, variables.into()).await?;
+    let Answer { feed_cursor, viewer, account } = visit.ask(DOCUMENT, variables.into()).await?;
     let account = account.ok_or(Trouble::Missing)?;
-    let shell = Shell::new(&visit, &viewer, "units");
+    let shell = Shell::new(&visit, &viewer, "units").following(&feed_cursor, &json!({"accountId": account.id}));
     let steps = turn.steps(&format!("/console/account/{id}"), &account.assignments.page_info);
     Ok(shell::page(StatusCode::OK, &Page { shell, now: visit.now(), account, steps }))
 }

@@ -24,8 +24,6 @@ use super::{
 use crate::http::address::encoded;
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/entitlement.graphql");
-pub(super) const LIVE: &str =
-    "subscription ($after: Cursor, $id: ID!) { events(after: $after, filter: {entitlementId: $id}) { type } }";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -154,6 +152,19 @@ async fn show(
     notice: Option<&str>,
     refused: Option<deed::Refused>,
 ) -> Result<Response, Trouble> {
+    let (feed_cursor, viewer, unit) = read(visit, id, before).await?;
+    let now = visit.now();
+    let mut offers = deed::of_unit(&unit, &viewer, now);
+    let alarm = refused.map(|refused| refused.into_draft(&mut offers));
+    let shell = Shell::new(visit, &viewer, "units").saying(notice);
+    let shell = shell.warning(alarm, format!("/console/entitlement/{}", unit.id));
+    let shell = shell.following(&feed_cursor, &json!({"entitlementId": unit.id}));
+    let verdict = Verdict::of(&unit, now);
+    Ok(shell::page(status, &Page { shell, now, verdict, offers, unit, first: before.is_empty() }))
+}
+
+/// A unit with what happened to it `before` a place in the journal, how far that is read, and for whom.
+pub async fn read(visit: &Visit, id: &str, before: &str) -> Result<(String, Viewer, Unit), Trouble> {
     let before = Some(before).filter(|before| !before.is_empty());
     let ask = |sold| visit.ask::<Answer>(DOCUMENT, json!({"id": id, "before": before, "sold": sold}));
     let answer = match ask(true).await {
@@ -162,14 +173,7 @@ async fn show(
         answer => answer?,
     };
     let Answer { feed_cursor, viewer, entitlement } = answer;
-    let unit = entitlement.ok_or(Trouble::Missing)?;
-    let now = visit.now();
-    let mut offers = deed::of_unit(&unit, &viewer, now);
-    let alarm = refused.map(|refused| refused.into_draft(&mut offers));
-    let shell = Shell::new(visit, &viewer, "units").saying(notice).warning(alarm);
-    let shell = shell.following(LIVE, &json!({"after": feed_cursor, "id": unit.id}));
-    let verdict = Verdict::of(&unit, now);
-    Ok(shell::page(status, &Page { shell, now, verdict, offers, unit, first: before.is_none() }))
+    Ok((feed_cursor, viewer, entitlement.ok_or(Trouble::Missing)?))
 }
 
 /// `/console/entitlement/{id}/{deed}`: does what a form of the page asks for.

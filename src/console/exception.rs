@@ -25,7 +25,23 @@ use super::{
 use crate::http::address::{address, encoded};
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/exceptions.graphql");
-pub(super) const LIVE: &str = "subscription ($after: Cursor) { events(after: $after, filter: {types: [EXCEPTION_OPENED, EXCEPTION_RESOLVED]}) { type } }";
+/// What changes a queue of exceptions.
+const OPENED_OR_RESOLVED: [&str; 2] = ["EXCEPTION_OPENED", "EXCEPTION_RESOLVED"];
+/// What changes the work that waits for somebody.
+const ASSIGNMENTS: [&str; 12] = [
+    "ASSIGNMENT_ACTIVATED",
+    "ASSIGNMENT_AWAITING_INPUT",
+    "ASSIGNMENT_CANCELLED",
+    "ASSIGNMENT_CREATED",
+    "ASSIGNMENT_DEPROVISIONING",
+    "ASSIGNMENT_DEPROVISION_FAILED",
+    "ASSIGNMENT_ENDED",
+    "ASSIGNMENT_END_REQUESTED",
+    "ASSIGNMENT_FAILED",
+    "ASSIGNMENT_INPUT_SUBMITTED",
+    "ASSIGNMENT_PROVISIONING",
+    "ASSIGNMENT_RETRIED",
+];
 const SIZE: usize = 25;
 
 pub const KINDS: [&str; 5] =
@@ -82,6 +98,7 @@ struct One {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Overdue {
+    feed_cursor: String,
     viewer: Viewer,
     assignments: Connection<Late>,
 }
@@ -149,7 +166,8 @@ pub async fn queue(visit: Visit, Query(turn): Query<Turn>) -> Result<Response, T
     let mut variables = paging(&turn.after, &turn.before, SIZE);
     variables.insert("filter".to_owned(), filter.into());
     let Listed { feed_cursor, viewer, exceptions } = visit.ask_for(DOCUMENT, "Exceptions", variables.into()).await?;
-    let shell = Shell::new(&visit, &viewer, "exceptions").following(LIVE, &json!({"after": feed_cursor}));
+    let shell = Shell::new(&visit, &viewer, "exceptions");
+    let shell = shell.following(&feed_cursor, &json!({"types": OPENED_OR_RESOLVED}));
     let kept = [("kind", turn.kind.as_str()), ("age", &turn.age), ("resolved", &turn.resolved)];
     let steps = steps("/console/exceptions", &kept, &exceptions.page_info);
     let total = exceptions.total_count.unwrap_or_default();
@@ -177,8 +195,9 @@ async fn show(
     let matter = node.ok_or(Trouble::Missing)?;
     let mut offers = deed::of_exception(&matter.exception);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
-    let shell = Shell::new(visit, &viewer, "exceptions").saying(notice).warning(alarm);
-    let shell = shell.following(LIVE, &json!({"after": feed_cursor}));
+    let page = format!("/console/exception/{}", matter.exception.id);
+    let shell = Shell::new(visit, &viewer, "exceptions").saying(notice).warning(alarm, page);
+    let shell = shell.following(&feed_cursor, &json!({"types": OPENED_OR_RESOLVED}));
     Ok(shell::page(status, &Page { shell, now: visit.now(), matter, offers }))
 }
 
@@ -194,8 +213,8 @@ pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Re
 /// `/console/overdue`
 pub async fn overdue(visit: Visit, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
     let variables = paging(&turn.after, &turn.before, SIZE).into();
-    let Overdue { viewer, assignments } = visit.ask_for(DOCUMENT, "Overdue", variables).await?;
-    let shell = Shell::new(&visit, &viewer, "overdue");
+    let Overdue { feed_cursor, viewer, assignments } = visit.ask_for(DOCUMENT, "Overdue", variables).await?;
+    let shell = Shell::new(&visit, &viewer, "overdue").following(&feed_cursor, &json!({"types": ASSIGNMENTS}));
     let steps = steps("/console/overdue", &[], &assignments.page_info);
     let total = assignments.total_count.unwrap_or_default();
     Ok(shell::page(StatusCode::OK, &LatePage { shell, now: visit.now(), work: assignments.nodes, total, steps }))

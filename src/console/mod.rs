@@ -55,18 +55,15 @@ pub struct Console {
 }
 
 /// What the pages ask, and have scripts ask: trusted wherever only some documents are.
-pub const DOCUMENTS: [&str; 13] = [
+pub const DOCUMENTS: [&str; 10] = [
     account::DOCUMENT,
     deed::DOCUMENT,
     entitlement::DOCUMENT,
-    entitlement::LIVE,
     exception::DOCUMENT,
-    exception::LIVE,
     order::DOCUMENT,
-    order::LIVE,
     overview::DOCUMENT,
-    overview::LIVE,
     search::DOCUMENT,
+    shell::LIVE,
     sign_in::DOCUMENT,
     unit::DOCUMENT,
 ];
@@ -80,16 +77,16 @@ pub fn router(console: Console) -> Router {
         .route("/console/sign-in/provider", post(provider::send_away))
         .route("/console/sign-in/return", get(provider::come_back))
         .route("/console/sign-out", post(sign_in::leave))
-        .route("/console/search", get(search::form).post(search::land))
+        .route("/console/search", get(search::page).post(search::land))
         .route("/console/order/{id}", get(order::page))
-        .route("/console/order/{id}/{deed}", post(order::act))
+        .route("/console/order/{id}/{deed}", post(order::act).get(visit::back))
         .route("/console/entitlement/{id}", get(entitlement::page))
-        .route("/console/entitlement/{id}/{deed}", post(entitlement::act))
+        .route("/console/entitlement/{id}/{deed}", post(entitlement::act).get(visit::back))
         .route("/console/account/{id}", get(account::page))
         .route("/console/units", get(unit::page))
         .route("/console/exceptions", get(exception::queue))
         .route("/console/exception/{id}", get(exception::page))
-        .route("/console/exception/{id}/{deed}", post(exception::act))
+        .route("/console/exception/{id}/{deed}", post(exception::act).get(visit::back))
         .route("/console/overdue", get(exception::overdue))
         .route("/console/query", get(query::page).post(query::run))
         .route("/console/asset/{name}", get(asset::file))

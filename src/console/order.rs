@@ -11,18 +11,18 @@ use serde_json::json;
 
 use super::{
     deed::{self, Deed, Offer, Refused},
+    entitlement,
     moment::Moment,
     record::{Account, Channel, Connection, Contact, Event, Money, Product, Statistics, Viewer},
     shell::{self, Shell},
     unit::{Row, STATES, Steps, Turn},
+    verdict::Verdict,
     visit::{Posted, Trouble, Visit},
     word,
 };
 use crate::http::address::encoded;
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/order.graphql");
-pub(super) const LIVE: &str =
-    "subscription ($after: Cursor, $id: ID!) { events(after: $after, filter: {orderId: $id}) { type } }";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +30,17 @@ struct Answer {
     feed_cursor: String,
     viewer: Viewer,
     order: Option<Order>,
+    exceptions: Connection<Matter>,
+}
+
+/// What is open about an order.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Matter {
+    pub id: String,
+    pub kind: String,
+    pub reason: String,
+    pub opened_at: Moment,
 }
 
 /// An order with what is on its page.
@@ -71,6 +82,8 @@ struct Page {
     turn: Turn,
     steps: Steps,
     offers: Vec<Offer>,
+    verdict: Verdict,
+    matters: Vec<Matter>,
     order: Order,
 }
 
@@ -88,15 +101,22 @@ async fn show(
 ) -> Result<Response, Trouble> {
     let mut variables = turn.variables();
     variables.insert("id".to_owned(), id.into());
-    let Answer { feed_cursor, viewer, order } = visit.ask(DOCUMENT, variables.into()).await?;
-    let order = order.ok_or(Trouble::Missing)?;
+    variables.extend((!turn.past.is_empty()).then(|| ("past".to_owned(), turn.past.as_str().into())));
+    let Answer { feed_cursor, viewer, order, exceptions } = visit.ask(DOCUMENT, variables.into()).await?;
+    let (order, matters, now) = (order.ok_or(Trouble::Missing)?, exceptions.nodes, visit.now());
+    let verdict = match order.entitlements.nodes.as_slice() {
+        // What is asked about an order of one unit is asked about that.
+        [only] if order.statistics.units() == 1 => Verdict::of(&entitlement::read(visit, &only.id, "").await?.2, now),
+        _ => Verdict::of_order(&order, &matters),
+    };
     let mut offers = deed::of_order(&order, &viewer);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
     let notice = turn.done.as_deref().and_then(deed::done);
-    let shell = Shell::new(visit, &viewer, "units").saying(notice).warning(alarm);
-    let shell = shell.following(LIVE, &json!({"after": feed_cursor, "id": order.id}));
+    let shell = Shell::new(visit, &viewer, "units").saying(notice);
+    let shell = shell.warning(alarm, format!("/console/order/{}", order.id));
+    let shell = shell.following(&feed_cursor, &json!({"orderId": order.id}));
     let steps = turn.steps(&format!("/console/order/{id}"), &order.entitlements.page_info);
-    Ok(shell::page(status, &Page { shell, now: visit.now(), turn, steps, offers, order }))
+    Ok(shell::page(status, &Page { shell, now, turn, steps, offers, verdict, matters, order }))
 }
 
 /// `/console/order/{id}/{deed}`: does what a form of the page asks for.

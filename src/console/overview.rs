@@ -16,7 +16,6 @@ use super::{
 };
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/overview.graphql");
-pub(super) const LIVE: &str = "subscription ($after: Cursor) { events(after: $after) { type } }";
 /// The width of a chart, in its own units.
 const WIDTH: f64 = 1000.0;
 
@@ -145,7 +144,7 @@ pub async fn page(visit: Visit) -> Result<Response, Trouble> {
     let kinds = kinds(&answer);
     let Answer { feed_cursor, viewer, statistics, channels, late, redemption_attempts, orders, .. } = answer;
     let bars = bars(&visit, channels.nodes).await?;
-    let shell = Shell::new(&visit, &viewer, "overview").following(LIVE, &json!({"after": feed_cursor}));
+    let shell = Shell::new(&visit, &viewer, "overview").following(&feed_cursor, &json!({}));
     let newest = |attempts: Vec<RedemptionAttempt>| attempts.into_iter().rev().collect();
     let page = Page {
         shell,

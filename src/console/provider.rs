@@ -27,8 +27,8 @@ const UNREACHABLE: &str = "The identity provider cannot be reached at the moment
 /// Sends somebody to the provider.
 pub async fn send_away(State(console): State<Arc<Console>>, request: Request) -> Response {
     let Some(provider) = console.auth.provider() else { return Trouble::Missing.into_response() };
-    let form = match read(request, &console).await {
-        Ok((form, _)) => form,
+    let (form, parts) = match read(request, &console).await {
+        Ok(read) => read,
         Err(trouble) => return trouble.into_response(),
     };
     let to = destination(&form);
@@ -41,7 +41,7 @@ pub async fn send_away(State(console): State<Arc<Console>>, request: Request) ->
         Some((cookie, address)) => {
             ([(header::SET_COOKIE, cookie)], shell::page(StatusCode::OK, &Opening { address })).into_response()
         }
-        None => show(&console, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE)),
+        None => show(&console, &parts.headers, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE)),
     }
 }
 
@@ -60,8 +60,10 @@ pub async fn come_back(
             let page = shell::page(StatusCode::OK, &Opening { address: to.to_owned() });
             ([(header::SET_COOKIE, session)], page).into_response()
         }
-        Err(Refusal::Told(status, alarm)) => show(&console, to, status, Some(alarm)),
-        Err(Refusal::Trouble(_)) => show(&console, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE)),
+        Err(Refusal::Told(status, alarm)) => show(&console, &parts.headers, to, status, Some(alarm)),
+        Err(Refusal::Trouble(_)) => {
+            show(&console, &parts.headers, to, StatusCode::SERVICE_UNAVAILABLE, Some(UNREACHABLE))
+        }
     };
     (AppendHeaders(Sessions::end_errand(provider.is_over_https()).map(|cookie| (header::SET_COOKIE, cookie))), response)
         .into_response()

@@ -241,7 +241,6 @@ pub struct Statistics {
     pub suspended: i64,
     pub revoked: i64,
     pub expired: i64,
-    pub open_exceptions: i64,
 }
 
 impl Statistics {

@@ -4,6 +4,7 @@
 
 use askama::Template;
 use axum::{
+    extract::Query,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -17,8 +18,13 @@ use super::{
     visit::{Posted, Trouble, Visit},
     word,
 };
+use crate::http::address::address;
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/search.graphql");
+/// What is no longer than half of a code does not give one away.
+const SHORT: usize = 12;
+/// As many records are looked for.
+const MOST: usize = 50;
 const VIEWER: &str = include_str!("../../console/viewer.graphql");
 
 #[derive(Deserialize)]
@@ -64,6 +70,12 @@ struct Node {
     tried: Option<Id>,
     concerned: Option<Id>,
     within: Option<OrderLink>,
+    assignment: Option<Assigned>,
+}
+
+#[derive(Deserialize)]
+struct Assigned {
+    entitlement: Id,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +106,9 @@ impl Node {
             ("Product", ..) => Some(format!("/console/units?product={}", self.id)),
             ("Channel", ..) => Some(format!("/console/units?channel={}", self.id)),
             ("Partner", ..) => Some(format!("/console/units?partner={}", self.id)),
+            ("ProvisioningAttempt", ..) => {
+                self.assignment.as_ref().map(|of| format!("/console/entitlement/{}", of.entitlement.id))
+            }
             (_, Some(unit), _) => Some(format!("/console/entitlement/{}", unit.id)),
             (_, None, Some(order)) => Some(format!("/console/order/{}", order.id)),
             (_, None, None) => None,
@@ -150,20 +165,46 @@ struct Page {
     now: Moment,
     asked: bool,
     found: Vec<Found>,
+    /// Whether there may be more of them.
+    more: bool,
 }
 
-/// The box alone.
-pub async fn form(visit: Visit) -> Result<Response, Trouble> {
+/// What an address may ask for.
+#[derive(Deserialize)]
+pub struct Asked {
+    what: Option<String>,
+}
+
+/// `/console/search`: the box alone, or what there is to choose from.
+pub async fn page(visit: Visit, Query(Asked { what }): Query<Asked>) -> Result<Response, Trouble> {
+    if let Some(what) = what.filter(|what| !what.is_empty()) {
+        return find(&visit, &what).await;
+    }
     let Whose { viewer } = visit.ask(VIEWER, json!({})).await?;
     let shell = Shell::new(&visit, &viewer, "search");
-    Ok(shell::page(StatusCode::OK, &Page { shell, now: visit.now(), asked: false, found: Vec::new() }))
+    let page = Page { shell, now: visit.now(), asked: false, found: Vec::new(), more: false };
+    Ok(shell::page(StatusCode::OK, &page))
 }
 
-/// Finds what is asked for, and goes there if it is one thing.
+/// Finds what is asked for. What may be said in an address goes by one, so that a browser that comes back to it need not ask whether to send
+/// the form again.
 pub async fn land(posted: Posted) -> Result<Response, Trouble> {
     let Posted { visit, form } = posted;
-    let Some(what) = form.get("what") else { return Ok(Redirect::to("/console/search").into_response()) };
-    let Answer { viewer, search } = visit.ask(DOCUMENT, json!({"what": what})).await?;
+    match form.get("what") {
+        Some(what) if may_be_a_code(what) => find(&visit, what).await,
+        what => Ok(Redirect::to(&address("/console/search", &[("what", what.unwrap_or_default())])).into_response()),
+    }
+}
+
+/// Whether it could be a code, even one with a slip in it. Ids have a low line in them, and mail an at sign.
+fn may_be_a_code(what: &str) -> bool {
+    what.len() > SHORT && !what.contains(['@', '_'])
+}
+
+/// Goes to what is asked for if it is one thing.
+async fn find(visit: &Visit, what: &str) -> Result<Response, Trouble> {
+    let Answer { viewer, search } = visit.ask(DOCUMENT, json!({"what": what, "most": MOST})).await?;
+    let more = search.len() >= MOST;
     let mut found: Vec<Found> = Vec::new();
     for hit in search.into_iter().filter_map(Hit::found) {
         // A code and its unit have one page.
@@ -175,6 +216,6 @@ pub async fn land(posted: Posted) -> Result<Response, Trouble> {
         return Ok(Redirect::to(&only.to).into_response());
     }
     let status = if found.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let shell = Shell::new(&visit, &viewer, "search").seeking(what);
-    Ok(shell::page(status, &Page { shell, now: visit.now(), asked: true, found }))
+    let shell = Shell::new(visit, &viewer, "search").seeking(what);
+    Ok(shell::page(status, &Page { shell, now: visit.now(), asked: true, found, more }))
 }

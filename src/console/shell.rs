@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{record::Viewer, visit::Visit, word};
 
@@ -31,14 +31,19 @@ pub struct Shell {
     /// What went wrong, likewise.
     pub alarm: Option<String>,
     pub live: Option<Live>,
+    /// The address of the page, where it came as the answer to a form that was sent elsewhere.
+    pub page: Option<String>,
 }
 
 /// What a page follows: a subscription, whose every event makes the browser ask for the page again.
 pub struct Live {
     pub query: &'static str,
-    /// As JSON, with the place in the journal `after` which to follow.
     pub variables: String,
 }
+
+/// What pages follow.
+pub const LIVE: &str =
+    "subscription ($after: Cursor, $filter: EventFilter) { events(after: $after, filter: $filter) { type } }";
 
 impl Shell {
     pub fn new(visit: &Visit, viewer: &Viewer, section: &'static str) -> Self {
@@ -48,12 +53,23 @@ impl Shell {
         let who = name.map_or_else(|| role.clone(), |name| format!("{name} · {role}"));
         let mut once = [0; 16];
         let once = getrandom::fill(&mut once).map(|()| URL_SAFE_NO_PAD.encode(once)).unwrap_or_default();
-        Self { token: visit.token.clone(), once, who, section, sought: None, notice: None, alarm: None, live: None }
+        Self {
+            token: visit.token.clone(),
+            once,
+            who,
+            section,
+            sought: None,
+            notice: None,
+            alarm: None,
+            live: None,
+            page: None,
+        }
     }
 
-    /// The same kept current by a subscription.
-    pub fn following(self, query: &'static str, variables: &Value) -> Self {
-        Self { live: Some(Live { query, variables: variables.to_string() }), ..self }
+    /// The same kept current by what a filter lets through after a place in the journal.
+    pub fn following(self, after: &str, filter: &Value) -> Self {
+        let variables = json!({"after": after, "filter": filter}).to_string();
+        Self { live: Some(Live { query: LIVE, variables }), ..self }
     }
 
     /// The same after something was looked for.
@@ -66,9 +82,10 @@ impl Shell {
         Self { notice: notice.map(str::to_owned), ..self }
     }
 
-    /// The same after something was refused.
-    pub fn warning(self, alarm: Option<String>) -> Self {
-        Self { alarm, ..self }
+    /// The same after something was refused, for the record whose page this is.
+    pub fn warning(self, alarm: Option<String>, page: String) -> Self {
+        let page = alarm.is_some().then_some(page);
+        Self { alarm, page, ..self }
     }
 
     pub fn is(&self, section: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Query, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -47,13 +47,15 @@ struct Answer {
 }
 
 /// The form.
-pub async fn page(State(console): State<Arc<Console>>, Query(To { to }): Query<To>) -> Response {
-    show(&console, &to, StatusCode::OK, None)
+pub async fn page(State(console): State<Arc<Console>>, Query(To { to }): Query<To>, headers: HeaderMap) -> Response {
+    show(&console, &headers, &to, StatusCode::OK, None)
 }
 
 /// The form, and what went wrong before.
-pub fn show(console: &Console, to: &str, status: StatusCode, alarm: Option<&str>) -> Response {
-    let Some((cookie, Token(token))) = console.sessions.welcome() else { return Trouble::Unavailable.into_response() };
+pub fn show(console: &Console, headers: &HeaderMap, to: &str, status: StatusCode, alarm: Option<&str>) -> Response {
+    let Some((cookie, Token(token))) = console.sessions.welcome(headers) else {
+        return Trouble::Unavailable.into_response();
+    };
     let provider = console.auth.provider().map(Provider::name);
     let page = shell::page(status, &Page { token, to, alarm, provider });
     ([(header::SET_COOKIE, cookie)], page).into_response()
@@ -69,7 +71,7 @@ pub async fn enter(State(console): State<Arc<Console>>, request: Request) -> Res
     let pass = Pass::Shown(format!("Bearer {}", form.get("key").unwrap_or_default()));
     match begin(&console, &parts, &pass, is_https(&parts.headers)).await {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response(),
-        Err(Refusal::Told(status, alarm)) => show(&console, to, status, Some(alarm)),
+        Err(Refusal::Told(status, alarm)) => show(&console, &parts.headers, to, status, Some(alarm)),
         Err(Refusal::Trouble(trouble)) => trouble.into_response(),
     }
 }
@@ -131,9 +133,10 @@ pub async fn leave(_: Posted) -> Response {
     (AppendHeaders(ended), Redirect::to("/console/sign-in")).into_response()
 }
 
-/// Whether an address leads nowhere but to a page of the console.
+/// Whether an address leads nowhere but to a page of the console. Browsers take `%2e` in a path for a dot.
 fn is_console(address: &str) -> bool {
     let plain = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !address.contains("..");
+    let plain = plain && address.split('?').next().is_some_and(|path| !path.contains('%'));
     let rest = address.strip_prefix("/console");
     plain && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn signing_in_leads_to_the_console_and_nowhere_else() {
-        for address in ["/console", "/console/units?status=ACTIVE", "/console/order/ord_1"] {
+        for address in ["/console", "/console/units?after=a%3D", "/console/order/ord_1"] {
             assert!(is_console(address), "{address}");
         }
         for address in [
@@ -153,6 +156,7 @@ mod tests {
             "//evil.example",
             "/consoles",
             "/console/../graphiql",
+            "/console/%2e%2e/graphiql?x",
             "https://evil.example/console",
             "/console\\@evil",
             "/console/\r\nx: y",

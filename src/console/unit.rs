@@ -42,6 +42,8 @@ pub struct Turn {
     pub channel: String,
     pub product: String,
     pub partner: String,
+    /// Before which to tell what happened.
+    pub past: String,
     pub done: Option<String>,
 }
 
@@ -49,16 +51,19 @@ impl Turn {
     /// The variables of a document that lists units.
     pub fn variables(&self) -> Map<String, Value> {
         let mut variables = paging(&self.after, &self.before, SIZE);
-        let mut filter = Map::new();
-        let members = [("channelId", &self.channel), ("productId", &self.product), ("partnerId", &self.partner)];
-        for (name, value) in members.into_iter().filter(|(_, value)| !value.is_empty()) {
-            filter.insert(name.to_owned(), value.as_str().into());
-        }
+        let mut filter = self.filter();
         if STATES.iter().any(|status| status.name() == self.status) {
             filter.insert("status".to_owned(), json!([self.status]));
         }
         variables.insert("filter".to_owned(), filter.into());
         variables
+    }
+
+    /// What is looked at, whatever its state: of units, and of what happens to them.
+    fn filter(&self) -> Map<String, Value> {
+        let members = [("channelId", &self.channel), ("productId", &self.product), ("partnerId", &self.partner)];
+        let given = members.into_iter().filter(|(_, value)| !value.is_empty());
+        given.map(|(name, value)| (name.to_owned(), value.as_str().into())).collect()
     }
 
     /// The addresses of the pages beside this one, where there are any.
@@ -140,6 +145,7 @@ impl Row {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
+    feed_cursor: String,
     viewer: Viewer,
     channels: Connection<Channel>,
     entitlements: Connection<Row>,
@@ -162,8 +168,8 @@ pub async fn page(visit: Visit, Query(mut turn): Query<Turn>) -> Result<Response
     if let Some(partner) = visit.actor.partner.filter(|_| turn.partner.is_empty()) {
         turn.partner = partner.to_string();
     }
-    let Answer { viewer, channels, entitlements } = visit.ask(DOCUMENT, turn.variables().into()).await?;
-    let shell = Shell::new(&visit, &viewer, "units");
+    let Answer { feed_cursor, viewer, channels, entitlements } = visit.ask(DOCUMENT, turn.variables().into()).await?;
+    let shell = Shell::new(&visit, &viewer, "units").following(&feed_cursor, &turn.filter().into());
     let steps = turn.steps("/console/units", &entitlements.page_info);
     let page = Page { shell, now: visit.now(), turn, channels: channels.nodes, rows: entitlements.nodes, steps };
     Ok(shell::page(StatusCode::OK, &page))

@@ -3,7 +3,8 @@
 use super::{
     entitlement::Unit,
     moment::Moment,
-    record::{Account, Assignment, AssignmentStatus, RedemptionAttempt, UnitStatus},
+    order::{Matter, Order},
+    record::{Account, Assignment, AssignmentStatus, RedemptionAttempt, Statistics, UnitStatus},
     word,
 };
 
@@ -32,6 +33,90 @@ impl Verdict {
             failure: failure(unit),
             advice: advice(unit, standing),
         }
+    }
+}
+
+impl Verdict {
+    /// The same of an order of several units, in numbers.
+    pub fn of_order(order: &Order, open: &[Matter]) -> Self {
+        let sold = Sold::of(&order.statistics);
+        let (tone, headline) = sold.headline(order.status == "CANCELLED", !open.is_empty());
+        let failure = open
+            .iter()
+            .max_by_key(|matter| matter.opened_at)
+            .map(|matter| format!("{}: {}.", matter.opened_at, word::reason(&matter.reason).trim_end_matches('.')));
+        let advice = match open.len() {
+            0 if sold.suspended > 0 => "Resume what is suspended once the reason is gone.".to_owned(),
+            0 if sold.free > 0 => "Nothing needs to be done. What is about one unit stands on its own page.".to_owned(),
+            0 => "Nothing needs to be done.".to_owned(),
+            1 => "An exception is open: resolve it, and what that takes is done.".to_owned(),
+            _ => "Exceptions are open: resolve them, and what that takes is done.".to_owned(),
+        };
+        Self {
+            tone,
+            headline,
+            valid: sold.valid(),
+            used: match sold.used {
+                0 => "No.".to_owned(),
+                used if used == sold.all => "Yes, all of it.".to_owned(),
+                used => format!("{} of {} units.", word::number(used), word::number(sold.all)),
+            },
+            held: sold.held(&order.statistics),
+            failure: failure.unwrap_or_else(|| "None that is open.".to_owned()),
+            advice: vec![advice],
+        }
+    }
+}
+
+/// The units of an order, as far as they are alike.
+struct Sold {
+    all: i64,
+    /// Those that may still be claimed, those that somebody has, and those that are of no use for now.
+    free: i64,
+    used: i64,
+    suspended: i64,
+}
+
+impl Sold {
+    fn of(counts: &Statistics) -> Self {
+        Self {
+            all: counts.units(),
+            free: counts.unassigned + counts.reserved,
+            used: counts.assigned + counts.active,
+            suspended: counts.suspended,
+        }
+    }
+
+    fn headline(&self, cancelled: bool, open: bool) -> (&'static str, String) {
+        let Self { all, free, used, suspended } = *self;
+        match (free, used) {
+            _ if free + used + suspended == 0 && cancelled => ("over", "No longer valid: it was cancelled".to_owned()),
+            _ if free + used + suspended == 0 => ("over", "No longer valid: all of it has ended".to_owned()),
+            _ if open => ("bad", "Valid, and waiting for somebody to decide".to_owned()),
+            (0, 0) => ("bad", "Suspended: it cannot be used for now".to_owned()),
+            (_, 0) => ("good", "Valid, and not used yet".to_owned()),
+            (0, _) if used == all => ("good", "Valid, and all of it is used".to_owned()),
+            _ => ("good", format!("Valid, and {} of {} units are used", word::number(used), word::number(all))),
+        }
+    }
+
+    fn valid(&self) -> String {
+        let valid = self.free + self.used;
+        let suspended =
+            if self.suspended > 0 { format!(" Suspended: {}.", word::number(self.suspended)) } else { String::new() };
+        match valid {
+            0 => format!("No.{suspended}"),
+            _ if valid == self.all => "Yes.".to_owned(),
+            _ => format!("{} of {} units are.{suspended}", word::number(valid), word::number(self.all)),
+        }
+    }
+
+    fn held(&self, counts: &Statistics) -> String {
+        let kinds =
+            [(self.used, "by an account"), (counts.reserved, "for an account"), (counts.unassigned, "by nobody yet")];
+        let some = kinds.into_iter().filter(|(units, _)| *units > 0);
+        let told = some.map(|(units, whom)| format!("{} {whom}", word::number(units))).collect::<Vec<_>>();
+        if told.is_empty() { "Nobody.".to_owned() } else { format!("{}.", told.join(", ")) }
     }
 }
 

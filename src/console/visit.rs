@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Form as Pairs,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, Method, StatusCode, request::Parts},
+    http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -127,6 +127,11 @@ impl Visit {
             Err(AuthError::Unavailable) => Err(Trouble::Unavailable.into_response()),
         }
     }
+}
+
+/// From the address of a form to the page that the form is on: what somebody finds who opens it anew.
+pub async fn back(uri: Uri) -> Redirect {
+    Redirect::to(uri.path().rsplit_once('/').map_or("/console", |(page, _form)| page))
 }
 
 /// The way to the sign-in page and back. A link from elsewhere comes without the cookie, for that is of the same site only: such a browser

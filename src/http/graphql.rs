@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{
-    Http, OperationName,
+    Http,
     auth::AuthError,
     client_address, guard,
     measure::Measure,
@@ -79,7 +79,7 @@ pub async fn endpoint(State(http): State<Arc<Http>>, request: axum::extract::Req
         Ok(admitted) => admitted,
         Err(refusal) => return refuse(format, refusal),
     };
-    let (answer, name) = match (kind, stream) {
+    let answer = match (kind, stream) {
         (Ok(OperationType::Subscription), Some(streaming)) => {
             return stream::subscription(&http, actor, request, streaming, &parts.headers).await;
         }
@@ -89,17 +89,14 @@ pub async fn endpoint(State(http): State<Arc<Http>>, request: axum::extract::Req
             return refuse(format, Refusal::new(StatusCode::BAD_REQUEST, BAD_USER_INPUT, message));
         }
         (Ok(kind @ (OperationType::Query | OperationType::Mutation)), _) => {
-            let name = OperationName(request.operation_name.clone());
-            (execute(&http.graph, actor, kind, request, &http.limits).await, name)
+            execute(&http.graph, actor, kind, request, &http.limits).await
         }
-        (Err(error), _) => (Answer::refused(error), OperationName::default()),
+        (Err(error), _) => Answer::refused(error),
     };
-    let mut response = match (single, stream) {
+    match (single, stream) {
         (None, Some(streaming)) => stream::single(&answer, streaming),
         _ => render(format, &answer, status(format, &answer)),
-    };
-    response.extensions_mut().insert(name);
-    response
+    }
 }
 
 /// A request that may be looked at, and what kind of operation its document asks for, if that can be told.

@@ -1,4 +1,5 @@
-//! Measuring an operation, for the counts and as a span, however it ends: also where whoever asked goes away before it does.
+//! Measuring an operation, for the counts, as a span and as a line of the log, however it came and however it ends: also where whoever asked
+//! goes away before it does.
 
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use tracing::{Span, field::Empty};
 
 use crate::{
     domain::Actor,
+    entity::kind::Role,
     graphql::{Graph, answer::Answer},
     metrics::{Metrics, Operation},
 };
@@ -19,6 +21,8 @@ pub struct Measure {
     started: Instant,
     ran: bool,
     by_customer: bool,
+    role: Role,
+    request_id: Option<String>,
     outcome: String,
     pub span: Span,
 }
@@ -35,11 +39,11 @@ impl Measure {
             OperationType::Subscription => "subscription",
         };
         let name = request.operation_name.clone();
-        let shown = name.as_deref().and_then(|name| name.get(..name.floor_char_boundary(LONGEST)));
         let span = tracing::info_span!(
             "operation",
             otel.name = kind,
-            operation.name = shown,
+            request.id = actor.request_id,
+            operation.name = shown(name.as_deref()),
             operation.kind = kind,
             operation.outcome = Empty,
             principal.kind = %actor.role,
@@ -51,6 +55,8 @@ impl Measure {
             started: Instant::now(),
             ran: false,
             by_customer: actor.account.is_some(),
+            role: actor.role,
+            request_id: actor.request_id.clone(),
             outcome: "GIVEN_UP".to_owned(),
             span,
         }
@@ -72,13 +78,27 @@ impl Measure {
 impl Drop for Measure {
     fn drop(&mut self) {
         self.span.record("operation.outcome", &self.outcome);
+        let took = self.started.elapsed();
+        tracing::info!(
+            request.id = self.request_id,
+            operation.name = shown(self.name.as_deref()),
+            operation.kind = self.kind,
+            operation.outcome = self.outcome,
+            principal.kind = %self.role,
+            duration.ms = took.as_secs_f64() * 1000.0,
+            "operation"
+        );
         self.metrics.operation(&Operation {
             name: self.name.as_deref(),
             kind: self.kind,
             ran: self.ran,
             by_customer: self.by_customer,
             outcome: &self.outcome,
-            took: self.started.elapsed(),
+            took,
         });
     }
+}
+
+fn shown(name: Option<&str>) -> Option<&str> {
+    name.and_then(|name| name.get(..name.floor_char_boundary(LONGEST)))
 }

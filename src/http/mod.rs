@@ -93,10 +93,6 @@ struct RequestId(String);
 #[derive(Clone, Copy)]
 struct ClientAddress(IpAddr);
 
-/// The operation's name, in a response's extensions: the handler knows it, the log wants it.
-#[derive(Clone, Default)]
-struct OperationName(Option<String>);
-
 /// The service's routes, and those of `pages` beside them. Serve them with connect info (`SocketAddr`), or every client's address is
 /// unspecified.
 pub fn router(http: Http, pages: Router) -> Router {
@@ -121,8 +117,8 @@ async fn schema(State(http): State<Arc<Http>>, uri: Uri) -> Response {
 }
 
 async fn graphiql(State(http): State<Arc<Http>>, uri: Uri) -> Response {
-    // It is of no use there, and what it loads from elsewhere runs beside the console.
-    if !http.limits.introspection {
+    // Without a schema it is of no use; and what it loads from elsewhere runs beside the console, as whoever is signed in there.
+    if !http.limits.introspection || !http.limits.graphiql {
         return not_found(uri).await;
     }
     let page =
@@ -133,6 +129,11 @@ async fn graphiql(State(http): State<Arc<Http>>, uri: Uri) -> Response {
 }
 
 async fn not_found(uri: Uri) -> Response {
+    if uri.path() == "/metrics" {
+        let body =
+            json!({"error": "Metrics are served at an address of their own, which CLAIMCHECK_METRICS_LISTEN names."});
+        return json_response(StatusCode::NOT_FOUND, &body);
+    }
     let body = json!({
         "error": format!("There is nothing at {}.", uri.path()),
         "paths": ["/graphql", "/console", "/graphiql", "/schema.graphql", "/livez", "/readyz"],
@@ -180,13 +181,11 @@ async fn observe(State(http): State<Arc<Http>>, mut request: Request, next: Next
         span.record("otel.status_code", "ERROR");
     }
     http.graph.metrics().request(route.as_ref().map(MatchedPath::as_str), status, started.elapsed());
-    let operation = response.extensions().get::<OperationName>().and_then(|name| name.0.as_deref());
     tracing::info!(
         request.id = %id,
         http.method = %method,
         http.route = route.as_ref().map_or("none", MatchedPath::as_str),
         http.status = status,
-        operation.name = operation,
         duration.ms = started.elapsed().as_secs_f64() * 1000.0,
         "request"
     );

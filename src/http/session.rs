@@ -132,21 +132,28 @@ impl Sessions {
         let found = ways.iter().find_map(|over_https| Some((SESSION.find(headers, *over_https)?, *over_https)));
         let (value, over_https) = found?;
         let (ends, content) = self.seal.open::<Content>(&SESSION, value, over_https)?;
+        if ends > self.seal.now() + LASTING {
+            return None;
+        }
         Some(Session { pass: content.pass(ends)?, token: self.token(value) })
     }
 
-    /// A guest, as the value of `Set-Cookie`, and what a form must bring along for it.
-    pub fn welcome(&self) -> Option<(HeaderValue, Token)> {
-        let cookie = self.seal.close(&GUEST, &(), self.seal.now() + LASTING, false)?;
+    /// A guest that makes a request, as the value of `Set-Cookie`, and what a form must bring along for it.
+    pub fn welcome(&self, headers: &HeaderMap) -> Option<(HeaderValue, Token)> {
+        let over_https = came_over_https(headers);
+        let cookie = self.seal.close(&GUEST, &(), self.seal.now() + LASTING, over_https)?;
         let pair = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
-        Some((cookie, self.guest(&pair)?))
+        let token = self.token(GUEST.find(&pair, over_https)?);
+        Some((cookie, token))
     }
 
-    /// The same for the guest that makes a request.
+    /// The same for one that has been here before.
     pub fn guest(&self, headers: &HeaderMap) -> Option<Token> {
-        let value = GUEST.find(headers, false)?;
-        self.seal.open::<()>(&GUEST, value, false)?;
-        Some(self.token(value))
+        [true, false].into_iter().find_map(|over_https| {
+            let value = GUEST.find(headers, over_https)?;
+            self.seal.open::<()>(&GUEST, value, over_https)?;
+            Some(self.token(value))
+        })
     }
 
     fn token(&self, cookie: &str) -> Token {
@@ -199,7 +206,8 @@ fn came_over_https(headers: &HeaderMap) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let own_machine =
         host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback());
-    is_https(headers) || (headers.contains_key("sec-fetch-site") && !own_machine)
+    let says_so = is_https(headers) && is_own_page(headers);
+    says_so || (headers.contains_key("sec-fetch-site") && !own_machine)
 }
 
 /// Whether the browser says that a page of this very origin makes the request: by its `Origin`, which stands on everything that may change
@@ -282,7 +290,7 @@ mod tests {
     #[test]
     fn no_two_guests_share_a_token_and_no_other_cookie_is_a_session() {
         let clock = Clock::default();
-        let welcome = || sessions(&clock).welcome().unwrap();
+        let welcome = || sessions(&clock).welcome(&HeaderMap::new()).unwrap();
         let ((cookie, one), (_, other)) = (welcome(), welcome());
         assert!(one.0 != other.0);
         let headers = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);

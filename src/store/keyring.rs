@@ -1,7 +1,7 @@
 //! The keys that are kept outside the database, so that a stolen database gives no code.
 //!
 //! A file holds them: code keys (several live, for rotation; the newest one that the database knows is used for new codes), one key for
-//! cursors and one for digests of requests. The database records the ids of the code keys its rows depend on; a process whose file lacks
+//! cursors, one for digests of requests, and one for the sessions of browsers. The database records the ids of the code keys its rows depend on; a process whose file lacks
 //! one of them does not start, for it would answer `CODE_INVALID` to good codes. One that runs while keys are rotated reads its file again
 //! before it calls a code unknown; until the file has the new key, it says that it cannot tell. Once there are codes under that
 //! key, somebody else can: then it is not ready.
@@ -27,7 +27,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use self::file::File;
-pub use self::rotate::{KeyUse, rotate, status};
+pub use self::rotate::{KeyUse, end_sessions, rotate, status};
 use super::{Db, Error, Transient, Tx, journal::Origin};
 use crate::{
     entity::{activation_code, code_key},
@@ -94,12 +94,16 @@ impl Keyring {
         let used = used_keys(db.reader()).await?;
         let file = found(path, &used)?;
         let used = if used.is_empty() { record(db, &file).await? } else { used };
+        let session = match &file.session_key {
+            Some(key) => secret(key, path)?,
+            None => derive(&secret(&file.cursor_key, path)?, b"claimcheck session"),
+        };
         Ok(Self {
             path: path.to_owned(),
             codes: RwLock::new(Arc::new(CodeKeys::of(&file, &used, path)?)),
             cursor: Aes256::new(&secret(&file.cursor_key, path)?.into()),
             digest: mac(&secret(&file.digest_key, path)?),
-            session: derive(&secret(&file.cursor_key, path)?, b"claimcheck session"),
+            session,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::harness::{
     visitor::{Page, Visitor},
 };
 
+mod answer;
 mod case;
 mod live;
 mod login;
@@ -33,6 +34,7 @@ pub fn tests() -> Vec<Test> {
         what_has_changed_meanwhile_is_not_done,
         the_query_page_runs_what_is_typed,
     ];
+    tests.extend(answer::tests());
     tests.extend(case::tests());
     tests.extend(offer::tests());
     tests.extend(trust::tests());

@@ -12,7 +12,11 @@ use serde_json::json;
 use crate::harness::{Client, Database, Test, both_engines, program::Program};
 
 pub fn tests() -> Vec<Test> {
-    both_engines![a_request_is_told_as_spans_without_a_secret, a_collector_that_takes_nothing_is_nobodys_trouble]
+    both_engines![
+        a_request_is_told_as_spans_without_a_secret,
+        an_operation_is_a_line_of_the_log,
+        a_collector_that_takes_nothing_is_nobodys_trouble,
+    ]
 }
 
 /// A collector on this machine, with all that it was sent.
@@ -85,6 +89,40 @@ async fn a_request_is_told_as_spans_without_a_secret(database: Database) {
     assert!(collector.has(parent), "below the client's span");
     for kept in [secret.as_str(), code, &code.replace('-', ""), "o-1"] {
         assert!(!collector.has(kept), "{kept} is told");
+    }
+}
+
+async fn an_operation_is_a_line_of_the_log(database: Database) {
+    let program = Program::over(&database);
+    let secret = program.run(&["key", "create", "--name", "first", "--role", "admin"]).answer().trim().to_owned();
+    let log = database.directory().join("log");
+    let mut service = Program::over(&database).log_to(log.clone()).start(&["serve"]);
+    let client = Client::new(service.address(), Some(&secret));
+    let ask = async |document: &str, accept: &str| {
+        let request = client.post("/graphql").header("x-request-id", "from-the-till-7").header("accept", accept);
+        request.json(&json!({"query": document})).send().await.expect("an answer").status()
+    };
+    ask("query Who { viewer { role } }", "application/json").await;
+    ask("query Gone { node(id: \"ord_0\") { id } }", "application/json").await;
+    ask("subscription Follow { events { type } }", "text/event-stream").await;
+    assert_eq!(service.terminate().code, Some(0));
+    let text = std::fs::read_to_string(log).expect("a log");
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let lines: Vec<_> = lines.filter(|line| line.get("message") == Some(&json!("operation"))).collect();
+    for (name, kind, outcome) in
+        [("Who", "query", "OK"), ("Gone", "query", "BAD_USER_INPUT"), ("Follow", "subscription", "OK")]
+    {
+        let line = lines.iter().find(|line| line.get("operation.name") == Some(&json!(name)));
+        let line = line.unwrap_or_else(|| panic!("{name} is not told: {text}"));
+        for (field, value) in [
+            ("operation.kind", kind),
+            ("operation.outcome", outcome),
+            ("principal.kind", "ADMIN"),
+            ("request.id", "from-the-till-7"),
+        ] {
+            assert_eq!(line.get(field), Some(&json!(value)), "{line}");
+        }
+        assert!(line.get("duration.ms").and_then(serde_json::Value::as_f64).is_some(), "{line}");
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ID, Object};
+use async_graphql::{Context, ID, Object};
 
+use super::Assignment;
 use crate::{
     entity::provisioning_attempt::Model,
     graphql::{
         enums::{ProvisioningOperation, ProvisioningOutcome},
+        error::Fault,
         scalars::DateTime,
+        session::Session,
     },
 };
 
@@ -21,6 +24,11 @@ impl ProvisioningAttempt {
     /// The attempt's id, `pat_…`.
     pub(super) async fn id(&self) -> ID {
         self.0.id.to_string().into()
+    }
+
+    /// The assignment whose record it is. Null if it is not yours to see.
+    async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
+        Session::of(ctx).find(Some(self.0.assignment_id)).await
     }
 
     /// Whether the record is to be created or removed.

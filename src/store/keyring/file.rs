@@ -17,6 +17,9 @@ use super::KeyringError;
 pub struct File {
     pub cursor_key: String,
     pub digest_key: String,
+    /// None in a file that is older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<String>,
     pub code_keys: Vec<StoredKey>,
 }
 
@@ -56,6 +59,7 @@ impl File {
             let file = Self {
                 cursor_key: URL_SAFE_NO_PAD.encode(random()?),
                 digest_key: URL_SAFE_NO_PAD.encode(random()?),
+                session_key: Some(URL_SAFE_NO_PAD.encode(random()?)),
                 code_keys: vec![StoredKey::random()?],
             };
             let theirs = write_first(path, &file.text()?)?;
@@ -81,6 +85,15 @@ impl File {
             Ok(id)
         };
         added().map_err(|cause| KeyringError::Unwritable { path: path.to_owned(), cause })
+    }
+
+    /// Puts another session key into the file at `path`.
+    pub fn renew_sessions(mut self, path: &Path) -> Result<(), KeyringError> {
+        let mut renewed = || -> io::Result<()> {
+            self.session_key = Some(URL_SAFE_NO_PAD.encode(random()?));
+            replace(path, &self.text()?)
+        };
+        renewed().map_err(|cause| KeyringError::Unwritable { path: path.to_owned(), cause })
     }
 
     fn parse(path: &Path, text: &[u8]) -> Result<Self, KeyringError> {

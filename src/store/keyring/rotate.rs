@@ -1,4 +1,5 @@
-//! Rotating the code keys: a new one for codes to come, beside the old ones that codes out there still depend on.
+//! Rotating the keys: a new code key for codes to come, beside the old ones that codes out there still depend on; and a session key in the
+//! place of the old one.
 
 use std::{collections::HashMap, path::Path};
 
@@ -67,6 +68,18 @@ pub async fn rotate(db: &Db, path: &Path) -> Result<String, KeyringError> {
         let key = code_key::ActiveModel { id: Set(id.clone()), created_at: Set(created_at) };
         code_key::Entity::insert(key).exec_without_returning(tx.connection().await?).await.map_err(Error::from)?;
         Ok((tx, id))
+    })
+    .await
+}
+
+/// Makes another session key: what was begun under the old one counts no longer wherever a node has read the file anew, as it starts.
+pub async fn end_sessions(db: &Db, path: &Path) -> Result<(), KeyringError> {
+    Keyring::open(db, path).await?;
+    db.write(&Origin::system("keys"), |tx| async move {
+        lock(&tx).await?;
+        let used: Vec<String> = recorded(tx.connection().await?).await?.into_iter().map(|key| key.id).collect();
+        found(path, &used)?.renew_sessions(path)?;
+        Ok((tx, ()))
     })
     .await
 }

@@ -13,6 +13,9 @@ pub fn tests() -> Vec<Test> {
     in_a_browser![
         cases_are_resolved_in_a_browser,
         an_open_page_is_kept_current,
+        lists_are_kept_current,
+        a_page_follows_its_record_after_a_refusal,
+        a_page_of_nobody_leads_to_the_sign_in,
         a_lost_connection_is_taken_up_again,
         a_foreign_record_is_not_found_by_its_address,
         a_subscription_is_followed_on_the_query_page,
@@ -108,6 +111,55 @@ async fn an_open_page_is_kept_current(app: App) {
     is_live(&mut tab).await;
     desk.shop.redeem(desk.code(1), "cy").await;
     tab.becomes("a redemption", "document.querySelector('[data-part=redemptions]').textContent.includes('cy')").await;
+}
+
+async fn lists_are_kept_current(app: App) {
+    let desk = Desk::open(&app, json!({"provisioning": "EXTERNAL"}), 2).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    tab.goto("/console/units").await;
+    is_live(&mut tab).await;
+    desk.assign(desk.unit(0), "bo").await;
+    tab.becomes("a unit's holder", "document.querySelector('[data-part=rows]').textContent.includes('bo')").await;
+    let account =
+        tab.evaluate("[...document.querySelectorAll('main a')].find((a) => a.textContent === 'bo').pathname").await;
+    tab.goto(account.as_ref().and_then(serde_json::Value::as_str).expect("the account's page")).await;
+    is_live(&mut tab).await;
+    desk.work().await;
+    tab.becomes("a new state", "document.querySelector('[data-part=holdings]').textContent.includes('Active')").await;
+    tab.goto("/console/overdue").await;
+    is_live(&mut tab).await;
+}
+
+async fn a_page_follows_its_record_after_a_refusal(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    let unit = format!("/console/entitlement/{}", desk.unit(0));
+    tab.goto(&unit).await;
+    tab.leave(
+        "const form = document.querySelector('form[action$=\"/extend\"]'); form.elements.expiresAt.value = '2001-01-01T00:00'; \
+         form.elements.reason.value = 'a word'; form.requestSubmit()",
+    )
+    .await;
+    tab.comes_to_say("was refused, and nothing was changed").await;
+    assert_eq!(tab.evaluate("location.pathname").await, Some(json!(unit)));
+    tab.becomes("what was refused", "document.activeElement.getAttribute('role') === 'alert'").await;
+    is_live(&mut tab).await;
+    desk.assign(desk.unit(0), "bo").await;
+    tab.comes_to_say("Held by bo. Active.").await;
+}
+
+async fn a_page_of_nobody_leads_to_the_sign_in(app: App) {
+    let create = "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { id } } }";
+    let made = app.admin().query(create, json!({"input": {"name": "short", "role": "SUPPORT"}})).await;
+    let browser = Browser::start();
+    let mut tab = browser.open(app.address()).await;
+    tab.sign_in(&made.text("/createApiKey/secret")).await;
+    is_live(&mut tab).await;
+    let input = json!({"apiKeyId": made.text("/createApiKey/apiKey/id")});
+    app.admin().mutate("revokeApiKey", "apiKey { id }", input).await.done();
+    tab.becomes("the sign-in page", "location.pathname === '/console/sign-in'").await;
 }
 
 async fn a_lost_connection_is_taken_up_again(app: App) {

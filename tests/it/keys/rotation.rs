@@ -8,6 +8,7 @@ use super::key_file;
 use crate::harness::{
     App, Client, Database, Desk, Test, both_engines,
     program::{Program, Running},
+    visitor::Visitor,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -16,6 +17,7 @@ pub fn tests() -> Vec<Test> {
         a_service_whose_file_lacks_the_new_key_says_so,
         rotations_at_once_lose_no_key,
         a_key_that_was_left_unused_is_taken,
+        sessions_are_ended_by_another_key,
     ]
 }
 
@@ -142,4 +144,21 @@ async fn a_key_that_was_left_unused_is_taken(database: Database) {
     assert_eq!(rotate(&program), "ck_left");
     assert_eq!(status(&program).first(), Some(&key("ck_left", "current 0 0")));
     assert_ne!(rotate(&program), "ck_left");
+}
+
+async fn sessions_are_ended_by_another_key(database: Database) {
+    let program = Program::over(&database);
+    let secret = program.run(&["key", "create", "--name", "first", "--role", "support"]).answer().trim().to_owned();
+    let mut service = program.start(&["serve"]);
+    let mut visitor = Visitor::signed_in(service.address(), &secret).await;
+    for (command, landed) in [(&["keys", "rotate"], "/console"), (&["keys", "end-sessions"], "/console/sign-in")] {
+        service.terminate();
+        assert_eq!(program.run(command).code, Some(0));
+        service = program.start(&["serve"]);
+        visitor = visitor.at(service.address());
+        assert_eq!(visitor.open("/console").await.address, landed, "{command:?}");
+    }
+    let again = visitor.sign_in(&secret).await;
+    assert_eq!(again.address, "/console", "whoever signs in anew is in");
+    service.terminate();
 }
