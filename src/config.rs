@@ -190,9 +190,23 @@ fn collector(variable: &Variables) -> Result<Option<String>, ConfigError> {
         let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
         if address.as_ref().is_none_or(is_address) { Ok(address) } else { Err(malformed(name, example)) }
     };
+    let one_of = |name, values: &[&str], form: &str| {
+        let value = variable.text(name, values.first().copied().unwrap_or_default())?;
+        let known = value.as_deref().is_none_or(|value| values.contains(&value));
+        if known { Ok(value) } else { Err(malformed(name, form)) }
+    };
+    let disabled = one_of("OTEL_SDK_DISABLED", &["false", "true"], "true or false")?;
+    let exporter = one_of("OTEL_TRACES_EXPORTER", &["otlp", "none"], "otlp or none")?;
+    one_of(
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        &["http/protobuf"],
+        "http/protobuf, which collectors take at port 4318: spans are sent in no other way",
+    )?;
     let all = at("OTEL_EXPORTER_OTLP_ENDPOINT", "like http://localhost:4318")?;
     let own = at("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "like http://localhost:4318/v1/traces")?;
-    Ok(own.or_else(|| all.map(|all| format!("{}/v1/traces", all.trim_end_matches('/')))))
+    let off = disabled.as_deref() == Some("true") || exporter.as_deref() == Some("none");
+    let address = own.or_else(|| all.map(|all| format!("{}/v1/traces", all.trim_end_matches('/'))));
+    Ok(address.filter(|_| !off))
 }
 
 /// The file of a SQLite database; none for another engine.
@@ -253,6 +267,8 @@ mod tests {
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
             ("CLAIMCHECK_METRICS_LISTEN", "localhost", "an address and port"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "like http://"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+            ("OTEL_TRACES_EXPORTER", "jaeger", "otlp or none"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318/v1/traces", "like http://"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
             ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
@@ -275,6 +291,9 @@ mod tests {
         assert_eq!(collector(&[]), None);
         assert_eq!(collector(&[(all, "http://h:4318/")]).as_deref(), Some("http://h:4318/v1/traces"));
         assert_eq!(collector(&[(all, "http://h"), (own, "https://t/x")]).as_deref(), Some("https://t/x"));
+        for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
+            assert_eq!(collector(&[(all, "http://h:4318"), off]), None, "{off:?}");
+        }
         assert_eq!(read(&[("OTEL_SERVICE_NAME", "claims-eu")]).unwrap().service_name, "claims-eu");
     }
 

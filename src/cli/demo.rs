@@ -1,9 +1,9 @@
 //! `claimcheck demo`: the newcomer's first minute. A throw-away database with real orders, a key for every role, and a little life: orders
-//! come in and codes are redeemed while one watches. It ends with the process, and everything in it.
+//! come in, codes are redeemed, and now and then something goes wrong while one watches. It ends with the process, and everything in it.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+mod life;
 
-use tokio::time::sleep;
+use std::{net::SocketAddr, path::Path};
 
 use super::{
     Failure,
@@ -14,12 +14,9 @@ use super::{
 use crate::{
     config::Config,
     domain::{
-        self, Actor, Operation, Request,
+        Actor,
         access::{self, Secret},
-        account::Reference,
-        activation_code::{self, Redeem},
         catalog, once,
-        order::{self, Line, Place},
     },
     entity::kind::{ChannelKind, Role},
     id::{ChannelId, PartnerId},
@@ -31,10 +28,6 @@ use crate::{
 const ORDERS: &str = include_str!("demo/orders.csv");
 const MAPPING: &str = "external_reference=InvoiceNo,sku=StockCode,product_name=Description,quantity=Quantity,\
                        unit_price=UnitPrice,placed_at=InvoiceDate,assign_to=CustomerID";
-/// What is sold while one watches: products of the imported orders.
-const SOLD: [&str; 3] = ["85123A", "71053", "22633"];
-/// The pause between two signs of life.
-const PAUSE: Duration = Duration::from_secs(2);
 
 pub async fn run(mut config: Config) -> Result<(), Failure> {
     let telemetry = telemetry::start(&config)?;
@@ -49,14 +42,18 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
     import(&db, &actor).await?;
     let reseller = partner(&db, &actor, "Northwind Gifts").await?;
     let portal = channel(&db, &actor, "northwind portal", ChannelKind::Reseller, Some(reseller)).await?;
+    let life = life::Life { db: &db, actor: &actor, channels: [web, portal] };
+    life.begin().await?;
     let stop = told_to_stop()?;
     print(&format!("listening on http://{}", service.address()))?;
+    if let Some(address) = service.metrics_address() {
+        print(&format!("metrics at http://{address}/metrics"))?;
+    }
     welcome(&db, &actor, service.address(), reseller).await?;
 
-    let channels = [web, portal];
     let ended = tokio::select! {
         ended = service.run(stop) => ended.map_err(Failure::from),
-        failed = live(&db, &actor, &channels) => failed,
+        failed = life.goes_on() => failed,
     };
     telemetry.end();
     ended
@@ -121,53 +118,7 @@ async fn welcome(db: &Db, actor: &Actor, address: SocketAddr, reseller: PartnerI
         "  curl -s http://{address}/graphql -H 'authorization: Bearer {admin}' -H 'content-type: application/json' \\\n    \
          -d '{{\"query\":\"{{ orders(last: 3) {{ nodes {{ externalReference fulfillmentStatus }} }} }}\"}}'"
     ))?;
-    print("Orders come in and codes are redeemed every two seconds. Everything is gone when you press Ctrl-C.")
-}
-
-/// Places an order and redeems one of its codes, again and again. Ends only by an error.
-async fn live(db: &Db, actor: &Actor, channels: &[ChannelId]) -> Result<(), Failure> {
-    for (round, channel) in (1..).zip(channels.iter().cycle()) {
-        sleep(PAUSE).await;
-        let sku = SOLD.get(round % SOLD.len()).copied().unwrap_or("85123A");
-        let place = Place {
-            channel_id: *channel,
-            external_reference: format!("demo-{round}"),
-            lines: vec![Line {
-                sku: sku.to_owned(),
-                quantity: 2,
-                unit_price: None,
-                recipient: None,
-                assign_to: None,
-                resource: None,
-                input: None,
-            }],
-            buyer: None,
-            buyer_account: None,
-            placed_at: None,
-            currency: None,
-            payment_reference: None,
-            request: format!("demo-{round}").into_bytes(),
-        };
-        let placed = once(db, actor, &place, order::place).await?;
-        sleep(PAUSE).await;
-        let Some(code) = placed.codes.first().and_then(|issued| issued.code.as_ref()) else { continue };
-        let redeem = Redeem {
-            code: code.reveal(),
-            account: Some(Reference {
-                external_reference: format!("visitor-{}", round % 7),
-                email: None,
-                display_name: None,
-            }),
-            resource: None,
-            input: None,
-        };
-        let request = Request { mutation: Operation::RedeemCode, key: None, input: Vec::new() };
-        let (redeem, request) = (&redeem, &request);
-        let redeemed = domain::run(db, actor, request, |mut tx| async move {
-            let redeemed = activation_code::redeem(&mut tx, actor, redeem).await?;
-            Ok((tx, redeemed))
-        });
-        redeemed.await?;
-    }
-    Ok(())
+    print(
+        "Orders come in, codes are redeemed, and now and then one is refused. Everything is gone when you press Ctrl-C.",
+    )
 }

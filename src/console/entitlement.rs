@@ -84,6 +84,7 @@ pub struct Line {
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
     pub reservation_minutes: i64,
+    pub reservation_max_minutes: i64,
     pub issues_codes: bool,
 }
 
@@ -100,6 +101,14 @@ impl Unit {
 
     pub fn open_exceptions(&self) -> Vec<&Exception> {
         self.exceptions.iter().filter(|exception| exception.is_open()).collect()
+    }
+
+    /// Minutes by which the hold may be prolonged.
+    pub fn room(&self) -> i64 {
+        let terms = self.order_line.as_ref().zip(self.reservation.as_ref());
+        terms.map_or(0, |(line, hold)| {
+            line.policy.reservation_max_minutes - (hold.expires_at.0 - hold.created_at.0).num_minutes()
+        })
     }
 
     pub fn live_code(&self) -> Option<&Code> {

@@ -33,6 +33,12 @@ pub fn on_unit(name: &str, unit: &Unit, viewer: &Viewer) -> Vec<String> {
             "Its code keeps working for the account it is held for.".to_owned(),
         ],
         "confirm" => vec![format!("{} holds the unit from then on.", held_for(unit)), code(unit, "stops working")],
+        "prolong" => {
+            vec![format!("Nobody else can claim it for as much longer: by {} minutes at the most.", unit.room())]
+        }
+        "retry" => {
+            vec!["It is put back to work for the provisioner, and what is open about its failure is closed.".to_owned()]
+        }
         "let-go" => vec![format!("It is no longer held for {}: anybody with the code can redeem it.", held_for(unit))],
         "release" => release(unit),
         "transfer" => vec![

@@ -71,6 +71,7 @@ const NOTE: Field = field("note", "Reason", "text", true);
 const ACCOUNT: Field = field("account.externalReference", "Account reference", "text", true);
 const CODE: Field = field("code", "The code in full", "text", true);
 const MINUTES: Field = field("minutes", "Minutes", "number", false);
+const MORE: Field = field("minutes", "Minutes more", "number", true);
 const END: Field = field("expiresAt", "New end (UTC)", "datetime-local", true);
 const NAME: Field = field("recipient.name", "Recipient's name", "text", false);
 const EMAIL: Field = field("recipient.email", "Recipient's e-mail", "email", false);
@@ -112,8 +113,10 @@ pub const UNIT: &[Deed] = &[
     deed("assign", "Assign", "Assign directly", UNIT_ID, &[ACCOUNT], "It was assigned."),
     deed("reserve", "Reserve", "Hold for an account", UNIT_ID, &[ACCOUNT, MINUTES], "It is held now."),
     deed("confirm", "Confirm", "Confirm the hold", "reservationId", &[], "The hold was confirmed."),
+    deed("prolong", "Prolong", "Prolong the hold", "reservationId", &[MORE], "The hold was prolonged."),
     deed("let-go", "ReleaseHold", "Release the hold", "reservationId", &[REASON], "The hold was released."),
     deed("inform", "SubmitInput", "Enter what is missing", "assignmentId", &[], "The information was entered."),
+    deed("retry", "Retry", "Try again downstream", "assignmentId", &[], "It is being tried again."),
     deed("release", "Release", "Release the assignment", "assignmentId", &[REASON], "The assignment was released."),
     deed("transfer", "Transfer", "Hand on to another recipient", UNIT_ID, &[NAME, TO], "It was handed on."),
     deed("extend", "Extend", "Move its end", UNIT_ID, &[END, REASON], "Its end was moved."),

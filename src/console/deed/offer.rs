@@ -78,8 +78,10 @@ fn unit_offer(deed: &'static Deed, unit: &Unit, viewer: &Viewer, now: Moment) ->
             let hold = hold.filter(|hold| hold.account.is_some())?;
             ("RELEASE", hold.id.as_str(), Some(hold.version))
         }
+        "prolong" if unit.room() > 0 => ("RELEASE", hold?.id.as_str(), Some(hold?.version)),
         "let-go" => ("RELEASE", hold?.id.as_str(), Some(hold?.version)),
         "release" if hold.is_none() => ("RELEASE", assignment?.id.as_str(), Some(assignment?.version)),
+        "retry" => return retry(deed, unit, viewer, standing),
         "inform" => return inform(deed, unit, standing),
         "rotate" => ("ROTATE_CODE", unit.id.as_str(), Some(unit.version)),
         "assign" => ("ASSIGN", unit.id.as_str(), Some(unit.version)),
@@ -116,6 +118,17 @@ fn inform(deed: &'static Deed, unit: &Unit, standing: UnitStatus) -> Option<Offe
     });
     let inputs = inputs.collect();
     Some(Offer { inputs, ..Offer::of(deed, &page(unit), &assignment.id, Some(assignment.version), effect) })
+}
+
+/// What failed downstream, once more: also where nobody is asked about it any more.
+fn retry(deed: &'static Deed, unit: &Unit, viewer: &Viewer, standing: UnitStatus) -> Option<Offer> {
+    let failed = [AssignmentStatus::Failed, AssignmentStatus::DeprovisionFailed];
+    let assignment = unit.assignment().filter(|assignment| failed.contains(&assignment.status))?;
+    if viewer.role == "PARTNER" || standing == UnitStatus::Suspended {
+        return None;
+    }
+    let effect = effect::on_unit(deed.name, unit, viewer);
+    Some(Offer::of(deed, &page(unit), &assignment.id, Some(assignment.version), effect))
 }
 
 /// What resolves an exception now.

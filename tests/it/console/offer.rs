@@ -14,7 +14,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Terms, what is done to each unit, and what a page about it must offer the desk at least.
-const SITUATIONS: [(&str, &[&str], &[&str]); 12] = [
+const SITUATIONS: [(&str, &[&str], &[&str]); 14] = [
     (
         "{}",
         &[],
@@ -22,10 +22,12 @@ const SITUATIONS: [(&str, &[&str], &[&str]); 12] = [
     ),
     (r#"{"issuesCodes": false}"#, &[], &["assign", "reserve"]),
     (r#"{"transferable": false}"#, &[], &["rotate"]),
-    ("{}", &["reserve"], &["confirm", "let-go", "revoke"]),
+    ("{}", &["reserve"], &["confirm", "prolong", "let-go", "revoke"]),
+    (r#"{"reservationMinutes": 30, "reservationMaxMinutes": 30}"#, &["reserve"], &["let-go"]),
     ("{}", &["assign"], &["release", "suspend", "revoke", "reissue"]),
     (r#"{"requiredInput": ["seat"]}"#, &["assign"], &["inform", "release"]),
     (r#"{"provisioning": "EXTERNAL"}"#, &["assign"], &["release"]),
+    (r#"{"provisioning": "EXTERNAL"}"#, &["assign", "fail"], &["retry", "release"]),
     (r#"{"reassignable": false}"#, &["assign"], &["suspend"]),
     ("{}", &["assign", "suspend"], &["resume", "revoke"]),
     ("{}", &["revoke"], &["reissue"]),
@@ -35,6 +37,12 @@ const SITUATIONS: [(&str, &[&str], &[&str]); 12] = [
 
 async fn bring(desk: &Desk, steps: &[&str]) {
     for step in steps {
+        if *step == "fail" {
+            for attempt in desk.claim().await {
+                desk.fail(&attempt).await;
+            }
+            continue;
+        }
         if *step == "day" {
             desk.app.clock.advance(std::time::Duration::from_hours(25));
             desk.app.sweep().await;

@@ -5,11 +5,16 @@ use serde_json::{Value, json};
 use crate::harness::{
     App, Desk, Test,
     browser::{Browser, Key, Tab},
+    desk::act,
     in_a_browser,
 };
 
 pub fn tests() -> Vec<Test> {
-    in_a_browser![a_case_is_worked_by_the_keyboard_alone, a_screen_reader_is_told_what_everything_is]
+    in_a_browser![
+        a_case_is_worked_by_the_keyboard_alone,
+        a_screen_reader_is_told_what_everything_is,
+        pages_are_read_on_a_phone_and_in_the_dark,
+    ]
 }
 
 /// More than there is to go through on a page.
@@ -62,19 +67,92 @@ fn member<'a>(node: &'a Value, name: &str) -> &'a str {
 }
 
 async fn a_screen_reader_is_told_what_everything_is(app: App) {
-    let desk = Desk::open(&app, json!({}), 2).await;
-    desk.shop.redeem(desk.code(0), "ann").await.data();
+    let pages = pages(&app).await;
     let key = app.key("SUPPORT", json!({})).await;
     let browser = Browser::start();
     let mut tab = browser.open(app.address()).await;
-    let order = format!("/console/order/{}", desk.placed.order);
-    let unit = format!("/console/entitlement/{}", desk.unit(0));
     look_at(&mut tab, "/console", "a stranger").await;
     tab.sign_in(key.secret().expect("a secret")).await;
-    for page in
-        ["/console", "/console/units", "/console/exceptions", "/console/overdue", "/console/query", &order, &unit]
-    {
+    for (_, page) in &pages {
         look_at(&mut tab, page, "support").await;
+    }
+}
+
+/// Every kind of page by a name, with something on it.
+async fn pages(app: &App) -> Vec<(&'static str, String)> {
+    let desk = Desk::open(app, json!({"provisioning": "EXTERNAL"}), 5).await;
+    let unit = |place| format!("/console/entitlement/{}", desk.unit(place));
+    desk.assign(desk.unit(0), "ann").await;
+    for attempt in desk.claim().await {
+        desk.fail(&attempt).await;
+    }
+    desk.assign(desk.unit(1), "bo").await;
+    desk.work().await;
+    desk.reserve(desk.unit(2), "cy").await;
+    act(&desk.support, "suspendEntitlement", desk.unit(3)).await.done();
+    desk.shop.redeem(desk.code(3), "eve").await;
+    let known = "{ exceptions { nodes { id } } assignments { nodes { account { id } } } }";
+    let known = app.admin().query(known, json!({})).await;
+    vec![
+        ("overview", "/console".to_owned()),
+        ("units", "/console/units".to_owned()),
+        ("exceptions", "/console/exceptions".to_owned()),
+        ("overdue", "/console/overdue".to_owned()),
+        ("query", "/console/query".to_owned()),
+        ("search", "/console/search?what=nothing".to_owned()),
+        ("order", format!("/console/order/{}", desk.placed.order)),
+        ("failed", unit(0)),
+        ("active", unit(1)),
+        ("held", unit(2)),
+        ("suspended", unit(3)),
+        ("free", unit(4)),
+        ("exception", format!("/console/exception/{}", known.text("/exceptions/nodes/0/id"))),
+        ("account", format!("/console/account/{}", known.text("/assignments/nodes/0/account/id"))),
+        ("nowhere", "/console/entitlement/nowhere".to_owned()),
+    ]
+}
+
+/// The texts of a page that stand out too little from what is behind them: WCAG 2.2, 1.4.3.
+const FAINT: &str = "(() => {
+    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+    const light = (color) => {
+        const [red, green, blue] = numbers(color).map((part) => (color.startsWith('color(') ? part : part / 255)).map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const behind = (element) => {
+        const own = getComputedStyle(element).backgroundColor;
+        return (numbers(own)[3] ?? 1) > 0.99 || !element.parentElement ? own : behind(element.parentElement);
+    };
+    const faint = [];
+    for (const element of document.body.querySelectorAll('*')) {
+        const says = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+        if (!says || !element.checkVisibility() || element.closest('.quiet, .skip, svg')) continue;
+        const { color, fontSize, fontWeight } = getComputedStyle(element);
+        const [one, other] = [light(color), light(behind(element))];
+        const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+        const large = parseFloat(fontSize) >= 24 || (parseFloat(fontSize) >= 18.66 && fontWeight >= 700);
+        if (contrast < (large ? 3 : 4.5)) faint.push(`${contrast.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
+    }
+    return faint;
+})()";
+
+async fn pages_are_read_on_a_phone_and_in_the_dark(app: App) {
+    let pages = pages(&app).await;
+    let key = app.key("SUPPORT", json!({})).await;
+    let browser = Browser::start();
+    let mut tab = browser.open(app.address()).await;
+    tab.sign_in(key.secret().expect("a secret")).await;
+    for (phone, dark, by) in
+        [(false, false, "desk"), (true, false, "phone"), (true, true, "phone-dark"), (false, true, "dark")]
+    {
+        tab.look_by(phone, dark).await;
+        for (name, page) in &pages {
+            tab.goto(page).await;
+            let fits = tab.evaluate("document.documentElement.scrollWidth <= innerWidth").await;
+            assert_eq!(fits, Some(json!(true)), "{name} does not fit: {by}");
+            assert_eq!(tab.evaluate(FAINT).await, Some(json!([])), "{name} is hard to read: {by}");
+            tab.keep_picture(&format!("{by}-{name}")).await;
+        }
     }
 }
 

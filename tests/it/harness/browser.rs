@@ -10,6 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -188,6 +189,24 @@ impl Tab {
         self.evaluate("window.isOld = true").await;
         self.press(Key::Enter).await;
         self.becomes("another page", ARRIVED).await;
+    }
+
+    /// Looks at pages on a phone or a desk, by day or in the dark.
+    pub async fn look_by(&mut self, phone: bool, dark: bool) {
+        let (width, height) = if phone { (390, 844) } else { (1_280, 900) };
+        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone});
+        self.command("Emulation.setDeviceMetricsOverride", screen).await;
+        let scheme = json!({"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }});
+        self.command("Emulation.setEmulatedMedia", json!({"features": [scheme]})).await;
+    }
+
+    /// Keeps a picture of the whole page, where `CLAIMCHECK_TEST_SCREENSHOTS` names a directory for that.
+    pub async fn keep_picture(&mut self, name: &str) {
+        let Some(directory) = variable("CLAIMCHECK_TEST_SCREENSHOTS") else { return };
+        let taken = self.command("Page.captureScreenshot", json!({"captureBeyondViewport": true})).await;
+        let data = taken.as_ref().and_then(|taken| taken.get("data")?.as_str()).expect("a picture");
+        let data = STANDARD.decode(data).expect("base64");
+        std::fs::write(PathBuf::from(directory).join(format!("{name}.png")), data).expect("a file");
     }
 
     /// What a screen reader is told of the page.
