@@ -110,6 +110,7 @@ impl Actor {
                 Role::Admin | Role::Support | Role::Provisioner => None,
             },
             request_id: self.request_id.clone(),
+            reason: None,
         }
     }
 

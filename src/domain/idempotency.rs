@@ -9,10 +9,10 @@ use chrono::TimeDelta;
 use sea_orm::{FromQueryResult, JsonValue};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Actor, Error, Operation, Refusal};
+use super::{Actor, Error, Operation, Refusal, input};
 use crate::{
     entity::kind::RefusalCode,
-    store::{self, Db, Tx},
+    store::{self, Db, Tx, journal::Origin},
 };
 
 const LONGEST_KEY: usize = 255;
@@ -25,6 +25,8 @@ pub struct Request {
     pub mutation: Operation,
     /// The key the client chose, if any.
     pub key: Option<String>,
+    /// Why, for the journal, where the operation itself asks for no reason.
+    pub reason: Option<String>,
     /// All that was asked for, in a spelling that is the same for the same input; nothing matters of it without a key.
     pub input: Vec<u8>,
 }
@@ -45,7 +47,9 @@ where
     F: Future<Output = Result<(Tx, Result<T, Refusal>), Error>>,
 {
     let operation = &operation;
-    let Some(key) = &request.key else { return Ok(db.write(&actor.origin(), operation).await??) };
+    let reason = request.reason.as_deref().map(input::reason).transpose()?;
+    let origin = Origin { reason, ..actor.origin() };
+    let Some(key) = &request.key else { return Ok(db.write(&origin, operation).await??) };
     if key.is_empty() || key.chars().count() > LONGEST_KEY || key.contains('\0') {
         let message = format!("an idempotency key has 1 to {LONGEST_KEY} characters");
         return Err(super::error::invalid(message).at(["idempotencyKey"]).into());
@@ -65,7 +69,7 @@ where
         }
         Ok::<_, Error>((tx, answer))
     };
-    Ok(db.write(&actor.origin(), once).await??)
+    Ok(db.write(&origin, once).await??)
 }
 
 /// Runs `operation` for `actor` in a transaction of its own, with nothing remembered: for the service's own commands and for questions.

@@ -33,6 +33,8 @@ pub struct Origin {
     /// The partner it acts for.
     pub partner: Option<PartnerId>,
     pub request_id: Option<String>,
+    /// Why, as far as the events do not say it themselves.
+    pub reason: Option<String>,
 }
 
 impl Origin {
@@ -179,6 +181,7 @@ impl Buffer {
             actor_role: self.origin.role,
             actor_partner_id: self.origin.partner,
             request_id: self.origin.request_id.clone(),
+            reason: event.reason.or_else(|| self.origin.reason.clone()),
             ..event
         }
     }

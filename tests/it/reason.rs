@@ -11,12 +11,16 @@ use claimcheck::domain::activation_code::code::Code;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Client, Shop, Test, both_engines,
+    App, Client, Desk, Shop, Test, both_engines,
+    desk::with,
     shop::{self, Placed},
 };
 
 pub fn tests() -> Vec<Test> {
-    both_engines![every_reason_is_given_to_its_own_and_hidden_from_strangers]
+    both_engines![
+        every_reason_is_given_to_its_own_and_hidden_from_strangers,
+        what_is_done_for_a_reason_says_so_in_the_journal,
+    ]
 }
 
 /// Two shops, and what each of them has tried so far.
@@ -215,4 +219,43 @@ async fn about_guesses(stage: &mut Stage) {
         assert_eq!(guess(&client).await.as_deref(), Some("RATE_LIMITED"));
     }
     stage.given.insert("RATE_LIMITED".to_owned());
+}
+
+async fn what_is_done_for_a_reason_says_so_in_the_journal(app: App) {
+    let desk = Desk::open(&app, json!({"requiredInput": ["seat"], "provisioning": "EXTERNAL"}), 6).await;
+    let account = json!({"externalReference": "bo"});
+    let held = desk.reserve(desk.unit(2), "bo").await;
+    let assigned = desk.assign(desk.unit(4), "bo").await;
+    for (place, mutation, input) in [
+        (0, "redeemCode", json!({"code": desk.code(0), "account": account})),
+        (1, "assignEntitlement", json!({"entitlementId": desk.unit(1), "account": account})),
+        (2, "extendReservation", json!({"reservationId": held, "minutes": 1})),
+        (2, "confirmReservation", json!({"reservationId": held})),
+        (3, "transferEntitlement", json!({"entitlementId": desk.unit(3), "recipient": {"email": "cy@example.com"}})),
+        (3, "reserveEntitlement", json!({"entitlementId": desk.unit(3), "account": account})),
+        (4, "submitAssignmentInput", json!({"assignmentId": assigned, "input": {"seat": "12 A"}})),
+    ] {
+        let why = format!("ticket {mutation}");
+        let input = |reason: &str| with(input.clone(), json!({"reason": reason, "idempotencyKey": mutation}));
+        assert_eq!(tried(&desk.support, mutation, &input(" ")).await.as_deref(), Some("INVALID_INPUT"), "{mutation}");
+        assert_eq!(tried(&desk.support, mutation, &input(&why)).await, None, "{mutation}");
+        let query = "query ($id: ID!) { entitlement(id: $id) { timeline(last: 1) { nodes { reason } } } }";
+        let told = desk.support.query(query, json!({"id": desk.unit(place)})).await;
+        assert_eq!(told.text("/entitlement/timeline/nodes/0/reason"), why);
+    }
+    for attempt in desk.claim().await {
+        desk.fail(&attempt).await;
+    }
+    let retry = json!({"assignmentId": assigned, "reason": "there is room again"});
+    assert_eq!(tried(&desk.support, "retryProvisioning", &retry).await, None);
+    let product = app.admin().query("{ productBySku(sku: \"P\") { id } }", json!({})).await.text("/productBySku/id");
+    let stock = json!({"channelId": desk.shop.channel, "productId": product});
+    let many = with(stock, json!({"accounts": [account], "reason": "a whole team"}));
+    assert_eq!(tried(&desk.support, "assignEntitlements", &many).await, None);
+    let query = "{ events(last: 1, filter: {types: [ASSIGNMENT_RETRIED]}) { nodes { reason } }
+        team: events(last: 1) { nodes { reason } } }";
+    let told = app.admin().query(query, json!({})).await;
+    assert_eq!(told.text("/events/nodes/0/reason"), "there is room again");
+    assert_eq!(told.text("/team/nodes/0/reason"), "a whole team");
+    app.assert_sound().await;
 }

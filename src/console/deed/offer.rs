@@ -116,7 +116,7 @@ fn inform(deed: &'static Deed, unit: &Unit, standing: UnitStatus) -> Option<Offe
         required: false,
         value: String::new(),
     });
-    let inputs = inputs.collect();
+    let inputs = inputs.chain(deed.fields.iter().map(Input::from)).collect();
     Some(Offer { inputs, ..Offer::of(deed, &page(unit), &assignment.id, Some(assignment.version), effect) })
 }
 

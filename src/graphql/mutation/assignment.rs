@@ -29,6 +29,8 @@ pub struct AssignEntitlementInput {
     pub resource: Option<String>,
     /// Input that the product's policy asks for: an object. What is missing can be submitted later.
     pub input: Option<Json>,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the unit is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -68,6 +70,8 @@ pub struct AssignEntitlementsInput {
     pub product_id: Option<ID>,
     /// The accounts: 1 to 1,000. One that is named twice gets two units.
     pub accounts: Vec<AccountInput>,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
 }
@@ -113,6 +117,8 @@ pub struct SubmitAssignmentInputInput {
     pub assignment_id: ID,
     /// An object whose members are added to what was submitted before.
     pub input: Json,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the assignment is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -201,7 +207,7 @@ impl AssignmentMutation {
             input: wanted.input.map(|input| input.0),
             expected_version: wanted.expected_version,
         });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         let done = run(ctx, Operation::AssignEntitlement, input, command, entitlement::assign).await;
         done.map(AssignEntitlementPayload)
     }
@@ -215,8 +221,14 @@ impl AssignmentMutation {
         #[graphql(desc = "What is asked for.")] input: AssignEntitlementsInput,
     ) -> Result<AssignEntitlementsPayload, Fault> {
         let key = input.idempotency_key.as_ref();
-        let done =
-            run(ctx, Operation::AssignEntitlements, (&input, key), input.command(), entitlement::assign_many).await;
+        let done = run(
+            ctx,
+            Operation::AssignEntitlements,
+            (&input, key, input.reason.as_ref()),
+            input.command(),
+            entitlement::assign_many,
+        )
+        .await;
         done.map(AssignEntitlementsPayload)
     }
 
@@ -233,7 +245,7 @@ impl AssignmentMutation {
             input: input.input.0.clone(),
             expected_version: input.expected_version,
         });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         let done = run(ctx, Operation::SubmitAssignmentInput, input, command, assignment::submit_input).await;
         done.map(SubmitAssignmentInputPayload)
     }

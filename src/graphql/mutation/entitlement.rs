@@ -199,6 +199,8 @@ pub struct TransferEntitlementInput {
     pub entitlement_id: ID,
     /// Whom it is meant for from now on: a hint for a gift, no condition of access.
     pub recipient: ContactInput,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the unit is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -339,7 +341,7 @@ impl EntitlementMutation {
             recipient: input.recipient.clone().into(),
             expected_version: input.expected_version,
         });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         run(ctx, Operation::TransferEntitlement, input, command, entitlement::transfer)
             .await
             .map(TransferEntitlementPayload)

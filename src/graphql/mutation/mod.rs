@@ -64,15 +64,34 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Runs `operation` for the caller with the command that `input` means.
-pub async fn run<I: InputType, C, T: Serialize + DeserializeOwned>(
+/// An input, with what it says of the request itself: its idempotency key, and why.
+pub struct Asked<'a, I> {
+    input: &'a I,
+    key: Option<&'a String>,
+    reason: Option<&'a String>,
+}
+
+impl<'a, I> From<(&'a I, Option<&'a String>)> for Asked<'a, I> {
+    fn from((input, key): (&'a I, Option<&'a String>)) -> Self {
+        Self { input, key, reason: None }
+    }
+}
+
+impl<'a, I> From<(&'a I, Option<&'a String>, Option<&'a String>)> for Asked<'a, I> {
+    fn from((input, key, reason): (&'a I, Option<&'a String>, Option<&'a String>)) -> Self {
+        Self { input, key, reason }
+    }
+}
+
+/// Runs `operation` for the caller with the command that the input means.
+pub async fn run<'a, I: InputType + 'a, C, T: Serialize + DeserializeOwned>(
     ctx: &Context<'_>,
     mutation: Operation,
-    (input, key): (&I, Option<&String>),
+    asked: impl Into<Asked<'a, I>>,
     command: Result<C, Refusal>,
     operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<T, domain::Error>,
 ) -> Result<Outcome<T>, Fault> {
-    let (session, request) = (Session::of(ctx), request(mutation, input, key));
+    let (session, request) = (Session::of(ctx), request(mutation, &asked.into()));
     // Before anything is said about the input.
     session.actor.may(mutation)?;
     let command = match command {
@@ -88,14 +107,15 @@ pub async fn run<I: InputType, C, T: Serialize + DeserializeOwned>(
 }
 
 /// The same for an operation whose refusals leave traces, which are committed.
-pub async fn run_recorded<I: InputType, C, T: Serialize + DeserializeOwned>(
+pub async fn run_recorded<'a, I: InputType + 'a, C, T: Serialize + DeserializeOwned>(
     ctx: &Context<'_>,
     mutation: Operation,
-    (input, key): (&I, Option<&String>),
+    asked: impl Into<Asked<'a, I>>,
     command: C,
     operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<Result<T, Refusal>, domain::Error>,
 ) -> Result<Outcome<T>, Fault> {
-    let (session, request) = (Session::of(ctx), request(mutation, input, key));
+    let (session, request) = (Session::of(ctx), request(mutation, &asked.into()));
+    session.actor.may(mutation)?;
     let (actor, command, operation) = (&*session.actor, &command, &operation);
     let answer = domain::run(&session.db, actor, &request, |mut tx| async move {
         let answer = operation(&mut tx, actor, command).await?;
@@ -104,8 +124,9 @@ pub async fn run_recorded<I: InputType, C, T: Serialize + DeserializeOwned>(
     Outcome::of(answer.await)
 }
 
-fn request(mutation: Operation, input: &impl InputType, key: Option<&String>) -> Request {
-    Request { mutation, key: key.cloned(), input: key.map(|_| spelling(input)).unwrap_or_default() }
+fn request(mutation: Operation, asked: &Asked<'_, impl InputType>) -> Request {
+    let input = asked.key.map(|_| spelling(asked.input)).unwrap_or_default();
+    Request { mutation, key: asked.key.cloned(), reason: asked.reason.cloned(), input }
 }
 
 /// An input in a spelling that is the same for the same input: members in the order of the schema, what was left out as null.

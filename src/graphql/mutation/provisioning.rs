@@ -169,6 +169,8 @@ impl FailProvisioningPayload {
 pub struct RetryProvisioningInput {
     /// The assignment. It must be `FAILED` or `DEPROVISION_FAILED`.
     pub assignment_id: ID,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the assignment is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -276,7 +278,7 @@ impl ProvisioningMutation {
     ) -> Result<RetryProvisioningPayload, Fault> {
         let command = id("assignmentId", &input.assignment_id)
             .map(|assignment_id| Retry { assignment_id, expected_version: input.expected_version });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         run(ctx, Operation::RetryProvisioning, input, command, provisioning::retry).await.map(RetryProvisioningPayload)
     }
 }

@@ -27,6 +27,8 @@ pub struct RedeemCodeInput {
     pub resource: Option<String>,
     /// Input that the product's policy asks for: an object. What is missing can be submitted later.
     pub input: Option<Json>,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Makes a repeat of this request safe: see `Mutation`.
     pub idempotency_key: Option<String>,
 }
@@ -82,7 +84,7 @@ impl RedemptionMutation {
             resource: wanted.resource,
             input: wanted.input.map(|input| input.0),
         };
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         let done = run_recorded(ctx, Operation::RedeemCode, input, command, activation_code::redeem).await;
         done.map(RedeemCodePayload)
     }

@@ -27,6 +27,8 @@ pub struct ReserveEntitlementInput {
     pub resource: Option<String>,
     /// How long, in minutes; the policy's `reservationMinutes` where it is left out.
     pub minutes: Option<i32>,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the unit is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -40,6 +42,8 @@ pub struct ExtendReservationInput {
     pub reservation_id: ID,
     /// Minutes after its present end. In all it may last the policy's `reservationMaxMinutes`.
     pub minutes: i32,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the reservation is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -55,6 +59,8 @@ pub struct ConfirmReservationInput {
     pub account: Option<AccountInput>,
     /// Input that the product's policy asks for: an object. What is missing can be submitted later.
     pub input: Option<Json>,
+    /// Why, for the journal.
+    pub reason: Option<String>,
     /// Refuse with `STALE_VERSION` unless the reservation is at this version.
     pub expected_version: Option<i32>,
     /// Makes a repeat of this request safe: see `Mutation`.
@@ -184,7 +190,7 @@ impl ReservationMutation {
             minutes: wanted.minutes,
             expected_version: wanted.expected_version,
         });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         let done = run(ctx, Operation::ReserveEntitlement, input, command, reservation::reserve).await;
         done.map(ReserveEntitlementPayload)
     }
@@ -202,7 +208,7 @@ impl ReservationMutation {
             minutes: input.minutes,
             expected_version: input.expected_version,
         });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         let done = run(ctx, Operation::ExtendReservation, input, command, reservation::extend).await;
         done.map(ExtendReservationPayload)
     }
@@ -222,7 +228,7 @@ impl ReservationMutation {
             input: wanted.input.map(|input| input.0),
             expected_version: wanted.expected_version,
         });
-        let input = (&input, input.idempotency_key.as_ref());
+        let input = (&input, input.idempotency_key.as_ref(), input.reason.as_ref());
         let done = run(ctx, Operation::ConfirmReservation, input, command, reservation::confirm).await;
         done.map(ConfirmReservationPayload)
     }
