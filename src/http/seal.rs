@@ -86,8 +86,9 @@ impl Cookie {
         let called = self.called(over_https);
         let cookies =
             headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-        let value = cookies.filter_map(|pair| pair.trim_ascii().strip_prefix(called.as_bytes())?.strip_prefix(b"="));
-        value.filter_map(|value| str::from_utf8(value).ok()).next()
+        let mut values =
+            cookies.filter_map(|pair| pair.trim_ascii().strip_prefix(called.as_bytes())?.strip_prefix(b"="));
+        values.find_map(|value| str::from_utf8(value).ok())
     }
 
     /// Its end, as the value of `Set-Cookie`.

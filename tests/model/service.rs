@@ -130,7 +130,7 @@ pub async fn perform<C, T: Serialize + DeserializeOwned>(
     operation: impl AsyncFn(&mut Tx, &Actor, &C) -> Result<T, Error>,
 ) -> Result<T, RefusalCode> {
     let operation = &operation;
-    let request = Request { mutation, key: key.map(str::to_owned), input: Vec::new() };
+    let request = Request { mutation, key: key.map(str::to_owned), reason: None, input: Vec::new() };
     let done = run(db, actor, &request, |mut tx| async move {
         let done = operation(&mut tx, actor, command).await?;
         Ok((tx, Ok(done)))
@@ -197,7 +197,8 @@ impl Session<'_> {
 
     async fn redeem(&self, key: &str, command: &Redeem) -> Result<Answer, RefusalCode> {
         let actor = &self.service.actor;
-        let request = Request { mutation: Operation::RedeemCode, key: Some(key.to_owned()), input: Vec::new() };
+        let request =
+            Request { mutation: Operation::RedeemCode, key: Some(key.to_owned()), reason: None, input: Vec::new() };
         let done = run(&self.service.db, actor, &request, |mut tx| async move {
             let answer = activation_code::redeem(&mut tx, actor, command).await?;
             Ok((tx, answer))
