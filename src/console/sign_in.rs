@@ -127,10 +127,13 @@ pub async fn begin(
 }
 
 /// Signs out.
-pub async fn leave(_: Posted) -> Response {
+pub async fn leave(Posted { visit, .. }: Posted) -> Response {
+    let over = visit.console.auth.end(&visit.actor, &Token(visit.token.clone())).await;
     // By both names: one that was begun without HTTPS would count again.
     let ended = [true, false].into_iter().filter_map(Sessions::end).map(|cookie| (header::SET_COOKIE, cookie));
-    (AppendHeaders(ended), Redirect::to("/console/sign-in")).into_response()
+    let next = over
+        .map_or_else(|_| Trouble::Unavailable.into_response(), |()| Redirect::to("/console/sign-in").into_response());
+    (AppendHeaders(ended), next).into_response()
 }
 
 /// Whether an address leads nowhere but to a page of the console. Browsers take `%2e` in a path for a dot.

@@ -120,7 +120,7 @@ impl Visit {
     /// The visit behind a session's cookie.
     async fn find(parts: &Parts, console: &Arc<Console>) -> Result<Self, Response> {
         let session = console.sessions.find(&parts.headers).ok_or_else(|| to_sign_in(parts))?;
-        let found = console.auth.recognise(&session.pass, client_address(parts), request_id(parts)).await;
+        let found = console.auth.resume(&session, client_address(parts), request_id(parts)).await;
         match found {
             Ok(actor) => Ok(Self { actor, token: session.token.0, console: Arc::clone(console) }),
             Err(AuthError::Unauthenticated(_)) => Err(to_sign_in(parts)),

@@ -6,7 +6,7 @@
 //! second waits there, sees nothing half done, and reads the first one's answer.
 
 use chrono::TimeDelta;
-use sea_orm::{FromQueryResult, JsonValue};
+use sea_orm::{FromQueryResult, JsonValue, Statement, Value};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Actor, Error, Operation, Refusal, input};
@@ -73,7 +73,7 @@ where
 }
 
 /// Runs `operation` for `actor` in a transaction of its own, with nothing remembered: for the service's own commands and for questions.
-pub async fn once<C, T>(
+pub async fn once<C: ?Sized, T>(
     db: &Db,
     actor: &Actor,
     command: &C,
@@ -85,6 +85,27 @@ pub async fn once<C, T>(
         Ok((tx, done))
     };
     db.write(&origin, once).await
+}
+
+/// The place of a session that was ended before its time: what can be done once has been.
+fn ended(session: &str) -> [&str; 3] {
+    ["session", "signOut", session]
+}
+
+/// Ends a session, named by what only its own pages know. That is remembered for longer than any lasts.
+pub(super) async fn end_session(db: &Db, actor: &Actor, session: &str) -> Result<(), Error> {
+    once(db, actor, session, async |tx, _, session| {
+        take(tx, ended(session), &[]).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Whether a session was ended.
+pub(super) async fn has_ended(db: &Db, session: &str) -> Result<bool, store::Error> {
+    let sql = "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
+    let statement = Statement::from_sql_and_values(db.backend(), sql, ended(session).map(Value::from));
+    Ok(Stored::find_by_statement(statement).one(db.reader()).await?.is_some())
 }
 
 /// Takes the key for this transaction; false: it was used before, and that is still remembered. Waits for whoever is using it now.

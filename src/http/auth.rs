@@ -14,12 +14,12 @@ use chrono::{DateTime, Utc};
 
 pub use self::provider::{Flow, Provider, Return};
 use self::{token::Reader, web::Web};
-use super::session::{Pass, Voucher};
+use super::session::{Pass, Session, Token, Voucher};
 use crate::{
     clock::Clock,
     config::Tokens,
     domain::{
-        access::{Directory, Login, Principal, Secret},
+        access::{Directory, Login, Secret},
         actor::{Actor, Credential},
     },
 };
@@ -105,6 +105,24 @@ impl Authenticator {
         }
     }
 
+    /// The same for a session, unless somebody has signed out of it.
+    pub async fn resume(
+        &self,
+        session: &Session,
+        address: IpAddr,
+        request_id: String,
+    ) -> Result<Arc<Actor>, AuthError> {
+        if checked(self.directory.has_ended(&session.token.0).await)? {
+            return Err(AuthError::Unauthenticated(MISSING));
+        }
+        self.recognise(&session.pass, address, request_id).await
+    }
+
+    /// Signs out of a session: whoever else has its cookie is signed out as well.
+    pub async fn end(&self, actor: &Actor, token: &Token) -> Result<(), AuthError> {
+        checked(self.directory.end_session(actor, &token.0).await)
+    }
+
     /// The same for what a session stands on.
     pub async fn recognise(&self, pass: &Pass, address: IpAddr, request_id: String) -> Result<Arc<Actor>, AuthError> {
         match pass {
@@ -148,9 +166,7 @@ impl Authenticator {
     }
 }
 
-fn checked<E: std::fmt::Display>(
-    found: Result<Option<Arc<Principal>>, E>,
-) -> Result<Option<Arc<Principal>>, AuthError> {
+fn checked<T, E: std::fmt::Display>(found: Result<T, E>) -> Result<T, AuthError> {
     found.map_err(|error| {
         tracing::error!(error.cause = %error, "a credential cannot be checked");
         AuthError::Unavailable

@@ -119,8 +119,8 @@ async fn admit(http: &Http, parts: &Parts, body: Body) -> Result<Admitted, Refus
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_USER_INPUT, message));
     }
     let (address, id) = (client_address(parts), request_id(parts));
-    let found = match (authorization(&parts.headers), http.sessions.pass(&parts.headers)) {
-        (None, Some(pass)) => http.auth.recognise(&pass, address, id).await,
+    let found = match (authorization(&parts.headers), http.sessions.own(&parts.headers)) {
+        (None, Some(session)) => http.auth.resume(&session, address, id).await,
         (shown, _) => http.auth.authenticate(shown, address, id).await,
     };
     let actor = found.map_err(|error| unauthenticated(&error))?;

@@ -8,7 +8,6 @@ use tracing::{Span, field::Empty};
 
 use crate::{
     domain::Actor,
-    entity::kind::Role,
     graphql::{Graph, answer::Answer},
     metrics::{Metrics, Operation},
 };
@@ -21,7 +20,7 @@ pub struct Measure {
     started: Instant,
     ran: bool,
     by_customer: bool,
-    role: Role,
+    role: String,
     request_id: Option<String>,
     outcome: String,
     pub span: Span,
@@ -55,7 +54,7 @@ impl Measure {
             started: Instant::now(),
             ran: false,
             by_customer: actor.account.is_some(),
-            role: actor.role,
+            role: actor.role.to_string(),
             request_id: actor.request_id.clone(),
             outcome: "GIVEN_UP".to_owned(),
             span,
@@ -84,7 +83,7 @@ impl Drop for Measure {
             operation.name = shown(self.name.as_deref()),
             operation.kind = self.kind,
             operation.outcome = self.outcome,
-            principal.kind = %self.role,
+            principal.kind = self.role,
             duration.ms = took.as_secs_f64() * 1000.0,
             "operation"
         );

@@ -1,6 +1,7 @@
 //! Sessions of a browser: a credential under seal, in a cookie that no script can read.
 //!
-//! A session is nowhere but in its cookie, which a [`Seal`] keeps: what somebody signed in with, and when that ends. A cookie comes along
+//! A session is nowhere but in its cookie, which a [`Seal`] keeps: what somebody signed in with, and when that ends. That somebody has signed
+//! out is remembered by the database, and ends it for whoever has a copy. A cookie comes along
 //! whoever made the browser ask: it counts only where the browser says that one of this service's own pages did, and what changes something
 //! needs a token as well, which only such a page can know. Who has not signed in yet is a guest, by a cookie for the sign-in form's token;
 //! whoever signs in at the identity provider has another one meanwhile, by which the browser is known again when it comes back. Neither
@@ -161,12 +162,9 @@ impl Sessions {
         Token(URL_SAFE_NO_PAD.encode(tag))
     }
 
-    /// What the session of a request stands on, where one of our own pages asks.
-    pub fn pass(&self, headers: &HeaderMap) -> Option<Pass> {
-        if !is_own_page(headers) {
-            return None;
-        }
-        Some(self.find(headers)?.pass)
+    /// The session of a request, where one of our own pages asks.
+    pub fn own(&self, headers: &HeaderMap) -> Option<Session> {
+        is_own_page(headers).then(|| self.find(headers)).flatten()
     }
 
     /// What stays with a browser that is sent to the identity provider, as the value of `Set-Cookie`.

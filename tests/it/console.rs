@@ -71,9 +71,17 @@ async fn a_key_signs_in_and_out(app: App) {
     let page = visitor.open("/console").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.html.contains("a SUPPORT key · Support"), "{}", page.html);
+    let (other, kept) = (app.second_node().await, visitor.clone());
     let left = visitor.send(&page.form("/console/sign-out")).await;
     assert_eq!((left.address.as_str(), left.status), ("/console/sign-in", StatusCode::OK));
     assert_eq!(visitor.open("/console").await.address, "/console/sign-in");
+    for address in [app.address(), other.address()] {
+        let mut copy = kept.at(address);
+        assert_eq!(copy.open("/console").await.address, "/console/sign-in", "whoever has a copy is out as well");
+        let own = [("sec-fetch-site", "same-origin")];
+        let asked = copy.fetch("/graphql?query=%7Bviewer%7Brole%7D%7D", None, &own).await;
+        assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
+    }
 }
 
 async fn what_is_no_key_of_the_console_is_refused(app: App) {

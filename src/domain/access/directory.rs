@@ -15,7 +15,7 @@ use moka::future::Cache;
 use sea_orm::{FromQueryResult, Statement};
 
 use super::{
-    super::{Error as Failure, actor::Credential},
+    super::{Actor, Error as Failure, actor::Credential, idempotency},
     Login, Secret, account_of,
     principal::{By, Principal, find},
 };
@@ -88,6 +88,16 @@ impl Directory {
             self.known.insert(by, Arc::clone(principal)).await;
         }
         Ok(found)
+    }
+
+    /// Ends a session before its time, on every node.
+    pub async fn end_session(&self, actor: &Actor, session: &str) -> Result<(), Failure> {
+        idempotency::end_session(&self.db, actor, session).await
+    }
+
+    /// Whether a session was ended so.
+    pub async fn has_ended(&self, session: &str) -> Result<bool, Error> {
+        idempotency::has_ended(&self.db, session).await
     }
 
     /// The same for a credential that was found before: whether it still opens anything, and what.
