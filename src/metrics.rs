@@ -69,6 +69,8 @@ pub struct Operation<'a> {
     /// `OK`, or the code of its first error.
     pub outcome: &'a str,
     pub took: Duration,
+    /// Statements that it took.
+    pub statements: u64,
 }
 
 /// A walk of a sweep.
@@ -91,6 +93,7 @@ struct Inner {
     requests: Durations<Route>,
     operations: Family<Ended, Counter>,
     operation_durations: Durations<Named>,
+    operation_statements: Family<Named, Histogram, fn() -> Histogram>,
     turns: Family<Turned, Counter>,
     numbered: Counter,
     sweeps: Durations<Swept>,
@@ -108,6 +111,7 @@ impl Default for Metrics {
             requests: Family::new_with_constructor(durations),
             operations: Family::default(),
             operation_durations: Family::new_with_constructor(durations),
+            operation_statements: Family::new_with_constructor(statements),
             turns: Family::default(),
             numbered: Counter::default(),
             sweeps: Family::new_with_constructor(durations),
@@ -135,6 +139,11 @@ impl Inner {
             Unit::Seconds,
             self.operation_durations.clone(),
         );
+        registry.register(
+            "operation_statements",
+            "SQL statements of a query or a mutation, transaction control aside",
+            self.operation_statements.clone(),
+        );
         registry.register("sequencer_turns", "Turns at numbering events, by who had them", self.turns.clone());
         registry.register("sequencer_events", "Events that this node has numbered", self.numbered.clone());
         registry.register_with_unit(
@@ -153,6 +162,11 @@ fn durations() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
+/// From a page that is one statement to one that is read row by row.
+fn statements() -> Histogram {
+    Histogram::new([0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 55.0, 144.0])
+}
+
 impl Metrics {
     /// A request that was answered; `route` is the pattern of its path, none where nothing is there.
     pub fn request(&self, route: Option<&str>, status: u16, took: Duration) {
@@ -162,11 +176,18 @@ impl Metrics {
 
     /// An operation that has ended.
     pub fn operation(&self, ended: &Operation<'_>) {
-        let Operation { name, kind, ran, by_customer, outcome, took } = *ended;
+        let Operation { name, kind, ran, by_customer, outcome, took, statements } = *ended;
         let operation = self.0.names.known(name, ran, by_customer);
         let labels = Ended { operation: Arc::clone(&operation), kind, outcome: outcome.to_owned() };
         self.0.operations.get_or_create(&labels).inc();
-        self.0.operation_durations.get_or_create(&Named { operation, kind }).observe(took.as_secs_f64());
+        let labels = Named { operation, kind };
+        self.0.operation_durations.get_or_create(&labels).observe(took.as_secs_f64());
+        if kind != "subscription" {
+            self.0
+                .operation_statements
+                .get_or_create(&labels)
+                .observe(u32::try_from(statements).unwrap_or(u32::MAX).into());
+        }
     }
 
     /// A turn at numbering: how many events, none where another node had it.

@@ -36,6 +36,7 @@ use self::{
     subscription::Subscription,
     types::{MoneyInput, Node},
 };
+pub use crate::store::Statements;
 use crate::{
     domain::{Actor, access::Directory},
     feed::Feed,
@@ -98,11 +99,11 @@ impl Graph {
         Self(Arc::new(Inner { schema, db, feed, limits, groups, lane, metrics }))
     }
 
-    /// Runs a query or a mutation of `actor`.
-    pub async fn execute(&self, actor: Arc<Actor>, request: Request) -> Response {
+    /// Runs a query or a mutation of `actor`, and counts its statements.
+    pub async fn execute(&self, actor: Arc<Actor>, request: Request, statements: &Statements) -> Response {
         let turns = Turns::default();
         let request = self.prepared(actor, request, &turns);
-        turns.finish(self.0.schema.execute(request)).await.unwrap_or_default()
+        statements.of(turns.finish(self.0.schema.execute(request))).await.unwrap_or_default()
     }
 
     /// Begins a subscription of `actor`, after the cursor `resume` where one is given, whatever the request says; or says why it cannot.

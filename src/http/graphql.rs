@@ -166,7 +166,8 @@ pub(super) async fn execute(
     limits: &Limits,
 ) -> Answer {
     let measure = Measure::begin(graph, &actor, kind, &request);
-    let execution = AssertUnwindSafe(graph.execute(actor, request)).catch_unwind().instrument(measure.span.clone());
+    let execution = AssertUnwindSafe(graph.execute(actor, request, &measure.statements));
+    let execution = execution.catch_unwind().instrument(measure.span.clone());
     let response = match timeout(limits.request_timeout, execution).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {

@@ -8,7 +8,7 @@ use tracing::{Span, field::Empty};
 
 use crate::{
     domain::Actor,
-    graphql::{Graph, answer::Answer},
+    graphql::{Graph, Statements, answer::Answer},
     metrics::{Metrics, Operation},
 };
 
@@ -23,6 +23,7 @@ pub struct Measure {
     role: String,
     request_id: Option<String>,
     outcome: String,
+    pub statements: Statements,
     pub span: Span,
 }
 
@@ -57,6 +58,7 @@ impl Measure {
             role: actor.role.to_string(),
             request_id: actor.request_id.clone(),
             outcome: "GIVEN_UP".to_owned(),
+            statements: Statements::default(),
             span,
         }
     }
@@ -83,6 +85,7 @@ impl Drop for Measure {
             operation.name = shown(self.name.as_deref()),
             operation.kind = self.kind,
             operation.outcome = self.outcome,
+            operation.statements = self.statements.number(),
             principal.kind = self.role,
             duration.ms = took.as_secs_f64() * 1000.0,
             "operation"
@@ -94,6 +97,7 @@ impl Drop for Measure {
             by_customer: self.by_customer,
             outcome: &self.outcome,
             took,
+            statements: self.statements.number(),
         });
     }
 }

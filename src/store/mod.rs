@@ -6,6 +6,7 @@
 //! rule about them.
 
 pub mod bulk;
+mod count;
 mod error;
 pub mod journal;
 pub mod keyring;
@@ -17,10 +18,7 @@ mod together;
 mod tx;
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -29,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::together::Together;
 pub use self::{
+    count::Statements,
     error::{Error, OpenError, Transient},
     keyring::Keyring,
     look::Pool,
@@ -50,7 +49,7 @@ struct Inner {
     together: Together,
     clock: Clock,
     ids: Ids,
-    statements: Arc<AtomicU64>,
+    statements: Statements,
     keyring: OnceLock<Keyring>,
     settings: Settings,
     /// Counts commits that appended to the journal: what the feed wakes by.
@@ -130,7 +129,7 @@ impl Db {
 
     /// How many statements this process has run since it was opened, transaction control aside.
     pub fn statements(&self) -> u64 {
-        self.0.statements.load(Ordering::Relaxed)
+        self.0.statements.number()
     }
 
     /// Closes all connections, after what runs on them has ended.

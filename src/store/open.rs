@@ -1,7 +1,7 @@
 //! Opening a database: connecting as each engine wants it, and bringing the schema up to date.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use super::{Db, Inner, OpenError, Reader, Settings, look, together::Together};
+use super::{Db, Inner, OpenError, Reader, Settings, Statements, look, together::Together};
 use crate::{clock::Clock, id::Ids};
 
 /// The first bundled SQLite whose write-ahead log cannot be corrupted by a reset.
@@ -71,15 +71,15 @@ impl Db {
         } else {
             return Err(OpenError::UnknownEngine(url.split(':').next().unwrap_or_default().to_owned()));
         };
-        let statements = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&statements);
+        let statements = Statements::default();
+        let counted = statements.clone();
         writer.set_metric_callback(move |_| {
-            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            counted.count();
         });
         let (appended, keyring) = (watch::Sender::new(0), OnceLock::new());
         let together = Together::default();
         let beginning = Arc::new(Semaphore::new(look::pool("writer", &writer).most as usize));
-        let reader = Reader::new(reader, patience, Arc::clone(&statements));
+        let reader = Reader::new(reader, patience, statements.clone());
         Ok(Self(Arc::new(Inner {
             reader,
             writer,

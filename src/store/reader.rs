@@ -32,6 +32,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
+use super::Statements;
+
 /// For how long a connection is kept before the pool, which replaces old ones, sees it again.
 const TENURE: Duration = Duration::from_secs(30);
 /// Steps of its virtual machine after which SQLite looks at the fuse: some hundred times a second.
@@ -49,7 +51,7 @@ pub struct Reader {
     /// For how long a statement may run.
     patience: Option<Duration>,
     kept: Mutex<Vec<Kept>>,
-    statements: Arc<AtomicU64>,
+    statements: Statements,
 }
 
 /// A connection, and when it was taken from the pool.
@@ -100,7 +102,7 @@ impl Line {
 
 impl Reader {
     /// Keeps connections of `pool`. A statement may run for as long as `patience`; each is counted in `statements`.
-    pub(super) fn new(pool: DatabaseConnection, patience: Option<Duration>, statements: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(pool: DatabaseConnection, patience: Option<Duration>, statements: Statements) -> Self {
         let (turns, wait) = if pool.get_database_backend() == DbBackend::Postgres {
             let (most, wait) = bounds(pool.get_postgres_connection_pool().options());
             (most.div_ceil(2), wait)
@@ -133,7 +135,7 @@ impl Reader {
     }
 
     async fn turn(&self) -> Result<Turn, DbErr> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.statements.count();
         let permit = match tokio::time::timeout(self.wait, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(closed()),

@@ -20,7 +20,7 @@ use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Db, Error,
+    Db, Error, Statements,
     script::{self, Script},
 };
 
@@ -106,6 +106,7 @@ impl State {
 impl Db {
     /// Runs a script in no transaction but its own, with others that come at the same time.
     pub(super) async fn together(&self, script: Script) -> Result<(), Error> {
+        Statements::count_apart();
         let (answer, answered) = oneshot::channel();
         let alone = script::statement(&[&script], self.backend());
         if self.0.together.join(Job { script, alone, answer }) {

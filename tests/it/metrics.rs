@@ -51,6 +51,11 @@ async fn what_happens_is_counted(app: App) {
     assert!(grown(operations, &[("operation", "(anonymous)"), ("kind", "mutation"), ("outcome", "OK")]) > 3);
     assert_eq!(grown("claimcheck_operation_duration_seconds_count", &[("operation", "Mine")]), 1);
     assert!(grown("claimcheck_statements_total", &[]) > 10);
+    assert_eq!(grown("claimcheck_operation_statements_count", &[("operation", "Mine"), ("kind", "query")]), 1);
+    let mutations = [("operation", "(anonymous)"), ("kind", "mutation")];
+    assert!(grown("claimcheck_operation_statements_count", &mutations) > 3);
+    let none = [&mutations[..], &[("le", "0.0")]].concat();
+    assert_eq!(after.count("claimcheck_operation_statements_bucket", &none), 0, "each of them takes some");
     for (name, count) in [("feed_behind_events", 0), ("feed_groups", 1), ("feed_subscribers", 1)] {
         assert_eq!(after.count(&format!("claimcheck_{name}"), &[]), count, "{name}");
     }
