@@ -133,9 +133,11 @@
   if (query) {
     let hidden = false;
     const stream = follow(query, JSON.parse(variables), lookSoon, say, (code) => {
-      // Where the page was in the journal counts no longer, as after a backup was put back: a new page is somewhere else.
-      if (code?.startsWith("CURSOR_")) location.reload();
-      else lookSoon();
+      // Where the page was in the journal counts no longer, as after a backup was put back: a new page is somewhere else. Once a minute.
+      const before = Number(sessionStorage.getItem("reloaded"));
+      if (!code?.startsWith("CURSOR_") || Date.now() - before < MINUTE) return lookSoon();
+      sessionStorage.setItem("reloaded", Date.now());
+      location.reload();
     });
     setInterval(() => { if (!document.hidden) lookSoon(); }, MINUTE);
     document.addEventListener("visibilitychange", () => {

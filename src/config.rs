@@ -59,8 +59,8 @@ pub struct Config {
     /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, or `/v1/traces` of `OTEL_EXPORTER_OTLP_ENDPOINT`: where spans are sent to, by OTLP over HTTP;
     /// nowhere unless one is set.
     pub collector: Option<String>,
-    /// `OTEL_SERVICE_NAME`: what this service is called in them.
-    pub service_name: String,
+    /// `OTEL_SERVICE_NAME`: what this service is called in them, unless it is said otherwise.
+    pub service_name: Option<String>,
     /// `CLAIMCHECK_JWT_…`: whose tokens count beside the API keys; none's unless they are set.
     pub tokens: Option<Tokens>,
     /// `CLAIMCHECK_TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` says where a request comes from.
@@ -117,7 +117,7 @@ impl Config {
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
             log: None,
             collector: None,
-            service_name: "claimcheck".to_owned(),
+            service_name: None,
             tokens: None,
             proxies: Networks::default(),
             origins: Arc::default(),
@@ -152,9 +152,7 @@ impl Config {
                 .map(TimeDelta::days),
             log: variable.text("CLAIMCHECK_LOG", "info")?,
             collector: collector(variable)?,
-            service_name: variable
-                .text("OTEL_SERVICE_NAME", &defaults.service_name)?
-                .unwrap_or_else(|| defaults.service_name.clone()),
+            service_name: variable.text("OTEL_SERVICE_NAME", "claimcheck")?,
             tokens: Tokens::read(variable)?,
             proxies: Networks::read(variable, "CLAIMCHECK_TRUSTED_PROXIES")?,
             origins: origin::origins(variable, "CLAIMCHECK_CORS_ORIGINS")?,
@@ -190,23 +188,18 @@ fn collector(variable: &Variables) -> Result<Option<String>, ConfigError> {
         let is_address = |text: &String| text.starts_with("http://") || text.starts_with("https://");
         if address.as_ref().is_none_or(is_address) { Ok(address) } else { Err(malformed(name, example)) }
     };
-    let one_of = |name, values: &[&str], form: &str| {
-        let value = variable.text(name, values.first().copied().unwrap_or_default())?;
-        let known = value.as_deref().is_none_or(|value| values.contains(&value));
-        if known { Ok(value) } else { Err(malformed(name, form)) }
-    };
-    let disabled = one_of("OTEL_SDK_DISABLED", &["false", "true"], "true or false")?;
-    let exporter = one_of("OTEL_TRACES_EXPORTER", &["otlp", "none"], "otlp or none")?;
-    one_of(
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-        &["http/protobuf"],
-        "http/protobuf, which collectors take at port 4318: spans are sent in no other way",
-    )?;
+    let disabled = variable.text("OTEL_SDK_DISABLED", "false")?.is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let exporter = variable.text("OTEL_TRACES_EXPORTER", "otlp")?;
+    let protocol = variable.text("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")?;
     let all = at("OTEL_EXPORTER_OTLP_ENDPOINT", "like http://localhost:4318")?;
     let own = at("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "like http://localhost:4318/v1/traces")?;
-    let off = disabled.as_deref() == Some("true") || exporter.as_deref() == Some("none");
-    let address = own.or_else(|| all.map(|all| format!("{}/v1/traces", all.trim_end_matches('/'))));
-    Ok(address.filter(|_| !off))
+    let off = disabled || exporter.is_some_and(|exporter| exporter != "otlp");
+    let address = own.or_else(|| all.map(|all| format!("{}/v1/traces", all.trim_end_matches('/')))).filter(|_| !off);
+    if address.is_some() && protocol.is_some_and(|protocol| protocol != "http/protobuf") {
+        let form = "http/protobuf, which collectors take at port 4318: spans are sent in no other way";
+        return Err(malformed("OTEL_EXPORTER_OTLP_PROTOCOL", form));
+    }
+    Ok(address)
 }
 
 /// The file of a SQLite database; none for another engine.
@@ -267,8 +260,6 @@ mod tests {
             ("CLAIMCHECK_LISTEN", "8000", "an address and port"),
             ("CLAIMCHECK_METRICS_LISTEN", "localhost", "an address and port"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "like http://"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
-            ("OTEL_TRACES_EXPORTER", "jaeger", "otlp or none"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318/v1/traces", "like http://"),
             ("CLAIMCHECK_REVEAL_DAYS", "-1", "a whole number from 0 to 3650"),
             ("CLAIMCHECK_INTROSPECTION", "yes", "on or off"),
@@ -291,10 +282,16 @@ mod tests {
         assert_eq!(collector(&[]), None);
         assert_eq!(collector(&[(all, "http://h:4318/")]).as_deref(), Some("http://h:4318/v1/traces"));
         assert_eq!(collector(&[(all, "http://h"), (own, "https://t/x")]).as_deref(), Some("https://t/x"));
-        for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
-            assert_eq!(collector(&[(all, "http://h:4318"), off]), None, "{off:?}");
+        let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        for off in
+            [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_TRACES_EXPORTER", "console")]
+        {
+            assert_eq!(collector(&[(all, "http://h:4317"), grpc, off]), None, "{off:?}");
         }
-        assert_eq!(read(&[("OTEL_SERVICE_NAME", "claims-eu")]).unwrap().service_name, "claims-eu");
+        assert_eq!(collector(&[grpc]), None, "what is meant for others is no mistake here");
+        let error = read(&[(all, "http://h:4317"), grpc]).err().unwrap().to_string();
+        assert!(error.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf"), "{error}");
+        assert_eq!(read(&[("OTEL_SERVICE_NAME", "claims-eu")]).unwrap().service_name.as_deref(), Some("claims-eu"));
     }
 
     #[test]

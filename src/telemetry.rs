@@ -1,7 +1,7 @@
 //! The log and the traces: the only caller of the subscriber.
 //!
 //! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything
-//! else. What is said during an operation says of which. A panic is one line there as well, never a backtrace. Spans (request, operation, transaction) go to a collector, where one is
+//! else. What is said during an operation says of which, as long as `info` is logged. A panic is one line there as well, never a backtrace. Spans (request, operation, transaction) go to a collector, where one is
 //! named, and cost nothing where none is; they say what the log says: ids, names, roles, times, and never what a client sent.
 
 mod collector;
@@ -65,7 +65,8 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let log = fmt::layer().with_writer(io::stderr).with_ansi(terminal);
     let log = if terminal { log.boxed() } else { log.json().flatten_event(true).with_span_list(false).boxed() };
 
-    let provider = config.collector.as_deref().map(|address| collector::provider(address, &config.service_name));
+    let provider =
+        config.collector.as_deref().map(|address| collector::provider(address, config.service_name.as_deref()));
     let provider = provider.transpose()?;
     // Where none are sent, there is no layer that would have them made.
     let mut layers = vec![log.with_filter(tells).boxed()];

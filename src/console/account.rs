@@ -1,11 +1,7 @@
 //! The page of an account: what it holds, and what it held.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -14,7 +10,7 @@ use super::{
     record::{AssignmentStatus, Connection, Named, UnitLink, Viewer},
     shell::{self, Shell},
     unit::{Steps, Turn, paging},
-    visit::{Trouble, Visit},
+    visit::{Asked, Trouble, Visit},
     word,
 };
 
@@ -62,7 +58,7 @@ struct Page {
 }
 
 /// `/console/account/{id}`
-pub async fn page(visit: Visit, Path(id): Path<String>, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn page(visit: Visit, Path(id): Path<String>, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     let mut variables = paging(&turn.after, &turn.before, SIZE);
     variables.insert("id".to_owned(), id.as_str().into());
     let Answer { feed_cursor, viewer, account } = visit.ask(DOCUMENT, variables.into()).await?;

@@ -1,11 +1,7 @@
 //! The page of one unit: the verdict, the chain it stands in, what may be done with it, what was tried, and its story.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,7 +14,7 @@ use super::{
     },
     shell::{self, Shell},
     verdict::Verdict,
-    visit::{Posted, Trouble, Visit},
+    visit::{Asked, Posted, Trouble, Visit},
     word,
 };
 use crate::http::address::encoded;
@@ -148,7 +144,7 @@ struct Page {
 }
 
 /// `/console/entitlement/{id}`
-pub async fn page(visit: Visit, Path(id): Path<String>, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn page(visit: Visit, Path(id): Path<String>, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     let notice = turn.done.as_deref().and_then(deed::done);
     show(&visit, &id, &turn.before, StatusCode::OK, notice, None).await
 }

@@ -1,11 +1,7 @@
 //! What waits for somebody: open exceptions by kind and age, each with what resolves it, and work that is late.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -19,7 +15,7 @@ use super::{
     },
     shell::{self, Shell},
     unit::{Steps, paging},
-    visit::{Posted, Trouble, Visit},
+    visit::{Asked, Posted, Trouble, Visit},
     word,
 };
 use crate::http::address::{address, encoded};
@@ -152,7 +148,7 @@ fn steps(path: &str, kept: &[(&str, &str)], info: &PageInfo) -> Steps {
 }
 
 /// `/console/exceptions`
-pub async fn queue(visit: Visit, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn queue(visit: Visit, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     let now = visit.now();
     let mut filter = Map::new();
     filter.insert("status".to_owned(), if turn.resolved.is_empty() { "OPEN" } else { "RESOLVED" }.into());
@@ -175,7 +171,7 @@ pub async fn queue(visit: Visit, Query(turn): Query<Turn>) -> Result<Response, T
 }
 
 /// `/console/exception/{id}`
-pub async fn page(visit: Visit, Path(id): Path<String>, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn page(visit: Visit, Path(id): Path<String>, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     let notice = turn.done.as_deref().and_then(deed::done);
     show(&visit, &id, StatusCode::OK, notice, None).await
 }
@@ -211,7 +207,7 @@ pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Re
 }
 
 /// `/console/overdue`
-pub async fn overdue(visit: Visit, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn overdue(visit: Visit, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     let variables = paging(&turn.after, &turn.before, SIZE).into();
     let Overdue { feed_cursor, viewer, assignments } = visit.ask_for(DOCUMENT, "Overdue", variables).await?;
     let shell = Shell::new(&visit, &viewer, "overdue").following(&feed_cursor, &json!({"types": ASSIGNMENTS}));

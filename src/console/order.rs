@@ -1,11 +1,7 @@
 //! The page of an order: what was bought, how its units stand, and the units themselves a page at a time.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,7 +13,7 @@ use super::{
     shell::{self, Shell},
     unit::{Row, STATES, Steps, Turn},
     verdict::Verdict,
-    visit::{Posted, Trouble, Visit},
+    visit::{Asked, Posted, Trouble, Visit},
     word,
 };
 use crate::http::address::encoded;
@@ -83,12 +79,14 @@ struct Page {
     steps: Steps,
     offers: Vec<Offer>,
     verdict: Verdict,
+    /// The newest of those that are open, and how many there are.
     matters: Vec<Matter>,
+    open: i64,
     order: Order,
 }
 
 /// `/console/order/{id}`
-pub async fn page(visit: Visit, Path(id): Path<String>, Query(turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn page(visit: Visit, Path(id): Path<String>, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     show(&visit, &id, turn, StatusCode::OK, None).await
 }
 
@@ -103,7 +101,9 @@ async fn show(
     variables.insert("id".to_owned(), id.into());
     variables.extend((!turn.past.is_empty()).then(|| ("past".to_owned(), turn.past.as_str().into())));
     let Answer { feed_cursor, viewer, order, exceptions } = visit.ask(DOCUMENT, variables.into()).await?;
-    let (order, matters, now) = (order.ok_or(Trouble::Missing)?, exceptions.nodes, visit.now());
+    let (order, now) = (order.ok_or(Trouble::Missing)?, visit.now());
+    let open = exceptions.total_count.unwrap_or_default();
+    let matters: Vec<Matter> = exceptions.nodes.into_iter().rev().collect();
     let verdict = match order.entitlements.nodes.as_slice() {
         // What is asked about an order of one unit is asked about that.
         [only] if order.statistics.units() == 1 => Verdict::of(&entitlement::read(visit, &only.id, "").await?.2, now),
@@ -116,7 +116,7 @@ async fn show(
     let shell = shell.warning(alarm, format!("/console/order/{}", order.id));
     let shell = shell.following(&feed_cursor, &json!({"orderId": order.id}));
     let steps = turn.steps(&format!("/console/order/{id}"), &order.entitlements.page_info);
-    Ok(shell::page(status, &Page { shell, now, turn, steps, offers, verdict, matters, order }))
+    Ok(shell::page(status, &Page { shell, now, turn, steps, offers, verdict, matters, open, order }))
 }
 
 /// `/console/order/{id}/{deed}`: does what a form of the page asks for.

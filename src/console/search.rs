@@ -4,7 +4,6 @@
 
 use askama::Template;
 use axum::{
-    extract::Query,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -15,14 +14,14 @@ use super::{
     moment::Moment,
     record::{Channel, Id, OrderLink, Product, UnitStatus, Viewer},
     shell::{self, Shell},
-    visit::{Posted, Trouble, Visit},
+    visit::{Asked, Posted, Trouble, Visit},
     word,
 };
 use crate::http::address::address;
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/search.graphql");
-/// What is no longer than half of a code does not give one away.
-const SHORT: usize = 12;
+/// Letters and digits that do not give a code away, which has 25.
+const SHORT: usize = 15;
 /// As many records are looked for.
 const MOST: usize = 50;
 const VIEWER: &str = include_str!("../../console/viewer.graphql");
@@ -171,12 +170,12 @@ struct Page {
 
 /// What an address may ask for.
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct Sought {
     what: Option<String>,
 }
 
 /// `/console/search`: the box alone, or what there is to choose from.
-pub async fn page(visit: Visit, Query(Asked { what }): Query<Asked>) -> Result<Response, Trouble> {
+pub async fn page(visit: Visit, Asked(Sought { what }): Asked<Sought>) -> Result<Response, Trouble> {
     if let Some(what) = what.filter(|what| !what.is_empty()) {
         return find(&visit, &what).await;
     }
@@ -196,9 +195,14 @@ pub async fn land(posted: Posted) -> Result<Response, Trouble> {
     }
 }
 
-/// Whether it could be a code, even one with a slip in it. Ids have a low line in them, and mail an at sign.
+/// Whether there could be a code in it, even one with a slip.
 fn may_be_a_code(what: &str) -> bool {
-    what.len() > SHORT && !what.contains(['@', '_'])
+    let is_id = what.split_once('_').is_some_and(|(kind, rest)| {
+        kind.len() <= 4
+            && rest.len() == 26
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    });
+    !is_id && what.chars().filter(|character| character.is_alphanumeric()).count() > SHORT
 }
 
 /// Goes to what is asked for if it is one thing.

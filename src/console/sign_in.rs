@@ -80,7 +80,7 @@ pub async fn enter(State(console): State<Arc<Console>>, request: Request) -> Res
 pub async fn read(request: Request, console: &Console) -> Result<(Form, Parts), Trouble> {
     let (parts, body) = request.into_parts();
     let form = Form::read(Request::from_parts(parts.clone(), body), console).await?;
-    form.check(console.sessions.guest(&parts.headers), &parts.headers)?;
+    form.check(&console.sessions.guests(&parts.headers), &parts.headers)?;
     Ok((form, parts))
 }
 
@@ -128,12 +128,13 @@ pub async fn begin(
 
 /// Signs out.
 pub async fn leave(Posted { visit, .. }: Posted) -> Response {
-    let over = visit.console.auth.end(&visit.actor, &Token(visit.token.clone())).await;
+    // Where that fails the browser keeps its cookie, to try again.
+    if visit.console.auth.end(&visit.actor, &Token(visit.token)).await.is_err() {
+        return Trouble::Unavailable.into_response();
+    }
     // By both names: one that was begun without HTTPS would count again.
     let ended = [true, false].into_iter().filter_map(Sessions::end).map(|cookie| (header::SET_COOKIE, cookie));
-    let next = over
-        .map_or_else(|_| Trouble::Unavailable.into_response(), |()| Redirect::to("/console/sign-in").into_response());
-    (AppendHeaders(ended), next).into_response()
+    (AppendHeaders(ended), Redirect::to("/console/sign-in")).into_response()
 }
 
 /// Whether an address leads nowhere but to a page of the console. Browsers take `%2e` in a path for a dot.

@@ -2,7 +2,7 @@
 //! ended, so that the thousandth comes as fast as the first.
 
 use askama::Template;
-use axum::{extract::Query, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use super::{
         Account, AssignmentStatus, Channel, Code, Connection, Contact, OrderLink, PageInfo, Product, UnitStatus, Viewer,
     },
     shell::{self, Shell},
-    visit::{Trouble, Visit},
+    visit::{Asked, Trouble, Visit},
     word,
 };
 use crate::http::address::address;
@@ -163,7 +163,7 @@ struct Page {
 }
 
 /// `/console/units`
-pub async fn page(visit: Visit, Query(mut turn): Query<Turn>) -> Result<Response, Trouble> {
+pub async fn page(visit: Visit, Asked(mut turn): Asked<Turn>) -> Result<Response, Trouble> {
     // Stock is what one sells: what accounts of a partner hold of others' sales shows no order, and is found by the account.
     if let Some(partner) = visit.actor.partner.filter(|_| turn.partner.is_empty()) {
         turn.partner = partner.to_string();

@@ -34,23 +34,21 @@ impl Verdict {
             advice: advice(unit, standing),
         }
     }
-}
 
-impl Verdict {
     /// The same of an order of several units, in numbers.
     pub fn of_order(order: &Order, open: &[Matter]) -> Self {
         let sold = Sold::of(&order.statistics);
         let (tone, headline) = sold.headline(order.status == "CANCELLED", !open.is_empty());
-        let failure = open
-            .iter()
-            .max_by_key(|matter| matter.opened_at)
+        let failure = open.iter().max_by_key(|matter| matter.opened_at);
+        let failure = failure
             .map(|matter| format!("{}: {}.", matter.opened_at, word::reason(&matter.reason).trim_end_matches('.')));
         let advice = match open.len() {
-            0 if sold.suspended > 0 => "Resume what is suspended once the reason is gone.".to_owned(),
-            0 if sold.free > 0 => "Nothing needs to be done. What is about one unit stands on its own page.".to_owned(),
-            0 => "Nothing needs to be done.".to_owned(),
-            1 => "An exception is open: resolve it, and what that takes is done.".to_owned(),
-            _ => "Exceptions are open: resolve them, and what that takes is done.".to_owned(),
+            0 if sold.suspended > 0 => "Resume what is suspended once the reason is gone.",
+            0 if sold.pending > 0 => "Some of it is still being set up, or waits for its holder: look at those units.",
+            0 if sold.free > 0 => "Nothing needs to be done. What is about one unit stands on its own page.",
+            0 => "Nothing needs to be done.",
+            1 => "An exception is open: resolve it, and what that takes is done.",
+            _ => "Exceptions are open: resolve them, and what that takes is done.",
         };
         Self {
             tone,
@@ -63,7 +61,7 @@ impl Verdict {
             },
             held: sold.held(&order.statistics),
             failure: failure.unwrap_or_else(|| "None that is open.".to_owned()),
-            advice: vec![advice],
+            advice: vec![advice.to_owned()],
         }
     }
 }
@@ -75,6 +73,8 @@ struct Sold {
     free: i64,
     used: i64,
     suspended: i64,
+    /// Those that somebody has and cannot use yet.
+    pending: i64,
 }
 
 impl Sold {
@@ -84,19 +84,26 @@ impl Sold {
             free: counts.unassigned + counts.reserved,
             used: counts.assigned + counts.active,
             suspended: counts.suspended,
+            pending: counts.assigned,
         }
     }
 
     fn headline(&self, cancelled: bool, open: bool) -> (&'static str, String) {
-        let Self { all, free, used, suspended } = *self;
-        match (free, used) {
-            _ if free + used + suspended == 0 && cancelled => ("over", "No longer valid: it was cancelled".to_owned()),
-            _ if free + used + suspended == 0 => ("over", "No longer valid: all of it has ended".to_owned()),
-            _ if open => ("bad", "Valid, and waiting for somebody to decide".to_owned()),
-            (0, 0) => ("bad", "Suspended: it cannot be used for now".to_owned()),
-            (_, 0) => ("good", "Valid, and not used yet".to_owned()),
-            (0, _) if used == all => ("good", "Valid, and all of it is used".to_owned()),
-            _ => ("good", format!("Valid, and {} of {} units are used", word::number(used), word::number(all))),
+        let Self { all, free, used, suspended, pending } = *self;
+        let left = free + used + suspended;
+        let headline = match (free, used) {
+            _ if left == 0 && cancelled => return ("over", "No longer valid: it was cancelled".to_owned()),
+            _ if left == 0 => return ("over", "No longer valid: all of it has ended".to_owned()),
+            _ if open => return ("bad", "Valid, and waiting for somebody to decide".to_owned()),
+            (0, 0) => return ("bad", "Suspended: it cannot be used for now".to_owned()),
+            (_, 0) => "Valid, and not used yet".to_owned(),
+            (0, _) if used == all => "Valid, and all of it is used".to_owned(),
+            _ => format!("Valid, and {} of {} units are used", word::number(used), word::number(all)),
+        };
+        match (pending, suspended) {
+            (0, 0) => ("good", headline),
+            (0, _) => ("wait", format!("{headline}; {} suspended", word::number(suspended))),
+            _ => ("wait", format!("{headline}; {} not set up yet", word::number(pending))),
         }
     }
 

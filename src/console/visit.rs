@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     Form as Pairs,
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Query, Request},
     http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
@@ -157,6 +157,20 @@ impl FromRequestParts<Arc<Console>> for Visit {
     }
 }
 
+/// What the address of a page asks for.
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Console>> for Asked<T> {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Console>) -> Result<Self, Trouble> {
+        let asked = Query::try_from_uri(&parts.uri);
+        asked
+            .map(|Query(asked)| Self(asked))
+            .map_err(|_| Trouble::Refused("The address cannot be read: go back, or begin at the overview.".to_owned()))
+    }
+}
+
 impl FromRequest<Arc<Console>> for Posted {
     type Rejection = Response;
 
@@ -165,7 +179,7 @@ impl FromRequest<Arc<Console>> for Posted {
         let visit = Visit::find(&parts, console).await?;
         let headers = parts.headers.clone();
         let form = Form::read(Request::from_parts(parts, body), console).await.map_err(IntoResponse::into_response)?;
-        form.check(Some(Token(visit.token.clone())), &headers).map_err(IntoResponse::into_response)?;
+        form.check(&[Token(visit.token.clone())], &headers).map_err(IntoResponse::into_response)?;
         Ok(Self { visit, form })
     }
 }
@@ -181,8 +195,8 @@ impl Form {
     }
 
     /// Refuses a form that was not made for whom it comes from, or that another site sends.
-    pub fn check(&self, expected: Option<Token>, headers: &HeaderMap) -> Result<(), Trouble> {
-        let own = expected.zip(self.get("token")).is_some_and(|(expected, token)| expected.is(token));
+    pub fn check(&self, expected: &[Token], headers: &HeaderMap) -> Result<(), Trouble> {
+        let own = self.get("token").is_some_and(|token| expected.iter().any(|expected| expected.is(token)));
         if own && is_own_page(headers) { Ok(()) } else { Err(Trouble::Forged) }
     }
 

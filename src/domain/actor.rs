@@ -36,6 +36,8 @@ pub struct Actor {
     /// Where the request came from.
     pub address: IpAddr,
     pub request_id: Option<String>,
+    /// The browser's session that it came by, so that it ends with that.
+    pub session: Option<Arc<str>>,
 }
 
 /// What stands for an actor, after its text was checked and forgotten.
@@ -68,6 +70,7 @@ impl Actor {
             expires_at: None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request_id: None,
+            session: None,
         }
     }
 
@@ -83,6 +86,7 @@ impl Actor {
             expires_at: None,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             request_id: None,
+            session: None,
             ..self.clone()
         }
     }

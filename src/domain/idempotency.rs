@@ -3,7 +3,8 @@
 //! Under an idempotency key the ids an operation answers with are stored in its own transaction, beside a keyed digest of the input. The
 //! same key with the same input answers with the same ids and has no second effect; with other input it is refused. A refusal is not
 //! stored: it is evaluated anew. The key is taken before anything else is looked at, so two requests at once meet at the primary key: the
-//! second waits there, sees nothing half done, and reads the first one's answer.
+//! second waits there, sees nothing half done, and reads the first one's answer. The same table remembers which sessions of a browser were
+//! ended: that, too, is done once, and need not be known for longer.
 
 use chrono::TimeDelta;
 use sea_orm::{FromQueryResult, JsonValue, Statement, Value};

@@ -53,7 +53,7 @@ impl Filter {
         if let Some(partner) = criteria.partner {
             void = !knows(db, scope, partner).await?;
             if !void {
-                kin.learn(db, &[partner]).await?;
+                kin.learn(db, partner).await?;
             }
         }
         let order_of_unit = match criteria.entitlement {

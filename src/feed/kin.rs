@@ -5,16 +5,20 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sea_orm::{FromQueryResult, Statement, Value};
-use tokio::sync::Mutex;
 
 use crate::{
     id::PartnerId,
     store::{Db, Error},
 };
+
+type Known = HashMap<PartnerId, Option<PartnerId>>;
 
 /// Partners and those they are directly below of. Clones know the same.
 #[derive(Debug, Clone, Default)]
@@ -22,9 +26,9 @@ pub struct Kin(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    known: RwLock<HashMap<PartnerId, Option<PartnerId>>>,
-    /// Whoever learns does so alone: what was read first is not to be remembered last.
-    learning: Mutex<()>,
+    known: RwLock<Known>,
+    /// How often something has changed, as far as the tail has read.
+    changes: AtomicU64,
 }
 
 #[derive(FromQueryResult)]
@@ -34,27 +38,33 @@ struct Child {
 }
 
 impl Kin {
-    /// Looks up where partners are, and all below them.
-    pub async fn learn(&self, db: &Db, partners: &[PartnerId]) -> Result<(), Error> {
-        if partners.is_empty() {
-            return Ok(());
+    /// Looks up where a partner is, and all below it.
+    pub async fn learn(&self, db: &Db, partner: PartnerId) -> Result<(), Error> {
+        loop {
+            let before = self.0.changes.load(Ordering::SeqCst);
+            let children = below(db, &[partner]).await?;
+            let mut known = self.known_to_write();
+            // What the tail has read meanwhile is newer.
+            if self.0.changes.load(Ordering::SeqCst) == before {
+                known.extend(children);
+                return Ok(());
+            }
         }
-        let places = (1..=partners.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-        let sql = format!(
-            "WITH RECURSIVE below (id, parent_id) AS (SELECT id, parent_id FROM partners WHERE id IN ({places}) \
-             UNION SELECT p.id, p.parent_id FROM partners p JOIN below b ON p.parent_id = b.id) \
-             SELECT id, parent_id FROM below"
-        );
-        let values = partners.iter().map(|partner| Value::from(*partner));
-        let statement = Statement::from_sql_and_values(db.backend(), sql, values);
-        let _alone = self.0.learning.lock().await;
-        let children = Child::find_by_statement(statement).all(db.reader()).await?;
-        self.add(children.into_iter().map(|child| (child.id, child.parent_id)));
+    }
+
+    /// The same of partners that have changed; for the tail, which waits for nobody.
+    pub async fn learn_again(&self, db: &Db, partners: &[PartnerId]) -> Result<(), Error> {
+        if !partners.is_empty() {
+            let children = below(db, partners).await?;
+            let mut known = self.known_to_write();
+            known.extend(children);
+            self.0.changes.fetch_add(1, Ordering::SeqCst);
+        }
         Ok(())
     }
 
-    fn add(&self, children: impl IntoIterator<Item = (PartnerId, Option<PartnerId>)>) {
-        self.0.known.write().unwrap_or_else(PoisonError::into_inner).extend(children);
+    fn known_to_write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.0.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a partner is `above`, or below that one.
@@ -73,6 +83,20 @@ impl Kin {
     }
 }
 
+/// Partners and all below them, each with the one above it.
+async fn below(db: &Db, partners: &[PartnerId]) -> Result<Known, Error> {
+    let places = (1..=partners.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "WITH RECURSIVE below (id, parent_id) AS (SELECT id, parent_id FROM partners WHERE id IN ({places}) \
+         UNION SELECT p.id, p.parent_id FROM partners p JOIN below b ON p.parent_id = b.id) \
+         SELECT id, parent_id FROM below"
+    );
+    let values = partners.iter().map(|partner| Value::from(*partner));
+    let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+    let children = Child::find_by_statement(statement).all(db.reader()).await?;
+    Ok(children.into_iter().map(|child| (child.id, child.parent_id)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -87,11 +111,15 @@ mod tests {
     fn a_partner_is_within_itself_and_all_above_it_as_they_are_now() {
         let kin = Kin::default();
         assert!(kin.is_within(partner(1), partner(1)) && !kin.is_within(partner(2), partner(1)));
-        kin.add([(partner(1), None), (partner(2), Some(partner(1))), (partner(3), Some(partner(2)))]);
+        kin.known_to_write().extend([
+            (partner(1), None),
+            (partner(2), Some(partner(1))),
+            (partner(3), Some(partner(2))),
+        ]);
         assert!(kin.is_within(partner(3), partner(1)) && !kin.is_within(partner(1), partner(3)));
-        kin.add([(partner(2), None)]);
+        kin.known_to_write().extend([(partner(2), None)]);
         assert!(!kin.is_within(partner(3), partner(1)) && kin.is_within(partner(3), partner(2)));
-        kin.add([(partner(2), Some(partner(3)))]);
+        kin.known_to_write().extend([(partner(2), Some(partner(3)))]);
         assert!(!kin.is_within(partner(3), partner(1)), "a circle has an end");
     }
 }

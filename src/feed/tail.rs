@@ -83,7 +83,7 @@ impl Tail {
             // Before anything that follows is shown to a filter by a partner.
             let moved = entries.iter().map(|entry| &entry.event).filter(|event| is_about_partners(event.kind));
             let moved: HashSet<PartnerId> = moved.filter_map(|event| event.partner_id).collect();
-            inner.kin.learn(&inner.db, &Vec::from_iter(moved)).await?;
+            inner.kin.learn_again(&inner.db, &Vec::from_iter(moved)).await?;
             if let Some(last) = entries.last() {
                 let head = head.at(last.position, last.event.id);
                 self.feed.advance(entries, head);

@@ -112,10 +112,17 @@ impl Authenticator {
         address: IpAddr,
         request_id: String,
     ) -> Result<Arc<Actor>, AuthError> {
-        if checked(self.directory.has_ended(&session.token.0).await)? {
-            return Err(AuthError::Unauthenticated(MISSING));
+        let actor = self.recognise(&session.pass, address, request_id).await?;
+        let actor = Actor { session: Some(session.token.0.as_str().into()), ..(*actor).clone() };
+        if self.has_ended(&actor).await? { Err(AuthError::Unauthenticated(MISSING)) } else { Ok(Arc::new(actor)) }
+    }
+
+    /// Whether somebody has signed out of the session that an actor came by.
+    async fn has_ended(&self, actor: &Actor) -> Result<bool, AuthError> {
+        match &actor.session {
+            Some(session) => checked(self.directory.has_ended(session).await),
+            None => Ok(false),
         }
-        self.recognise(&session.pass, address, request_id).await
     }
 
     /// Signs out of a session: whoever else has its cookie is signed out as well.
@@ -158,10 +165,14 @@ impl Authenticator {
         if matches!(credential, Credential::Login(_)) && ended(actor.expires_at) {
             return Ok(None);
         }
+        if self.has_ended(actor).await? {
+            return Ok(None);
+        }
         let principal = checked(self.directory.renew(credential).await)?;
         let Some(principal) = principal else { return Ok(None) };
         let renewed = principal.actor(actor.address, actor.request_id.clone());
-        let renewed = Actor { expires_at: renewed.expires_at.or(actor.expires_at), ..renewed };
+        let (expires_at, session) = (renewed.expires_at.or(actor.expires_at), actor.session.clone());
+        let renewed = Actor { expires_at, session, ..renewed };
         Ok((!ended(renewed.expires_at)).then(|| Arc::new(renewed)))
     }
 }

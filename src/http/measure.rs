@@ -85,7 +85,7 @@ impl Drop for Measure {
             operation.name = shown(self.name.as_deref()),
             operation.kind = self.kind,
             operation.outcome = self.outcome,
-            operation.statements = self.statements.number(),
+            operation.statements = (self.kind != "subscription").then(|| self.statements.number()),
             principal.kind = self.role,
             duration.ms = took.as_secs_f64() * 1000.0,
             "operation"

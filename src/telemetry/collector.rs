@@ -17,6 +17,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use opentelemetry::Key;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
@@ -27,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of its answer is read.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// What makes spans of the service called `name` and has them sent to `address`. Call it on the runtime that is to send them.
-pub fn provider(address: &str, name: &str) -> io::Result<SdkTracerProvider> {
+/// What makes spans of the service called `name`, or as the environment calls it, and has them sent to `address`. Call it on the runtime that is to send them.
+pub fn provider(address: &str, name: Option<&str>) -> io::Result<SdkTracerProvider> {
     let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let collector = Collector { client, runtime: Handle::current(), away: AtomicBool::new(false) };
@@ -38,7 +39,12 @@ pub fn provider(address: &str, name: &str) -> io::Result<SdkTracerProvider> {
         .with_endpoint(address)
         .build()
         .map_err(io::Error::other)?;
-    let resource = Resource::builder().with_service_name(name.to_owned()).build();
+    let found = Resource::builder().build();
+    let found = found.get(&Key::from_static_str("service.name")).map(|name| name.to_string());
+    // That is what the library says where nothing is said.
+    let found = found.filter(|name| !name.starts_with("unknown_service"));
+    let name = name.map(str::to_owned).or(found).unwrap_or_else(|| "claimcheck".to_owned());
+    let resource = Resource::builder().with_service_name(name).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 

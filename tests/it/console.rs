@@ -7,7 +7,9 @@ use crate::harness::{
     App, Desk, Shop, Test, both_engines,
     desk::act,
     shop::product,
+    stream::Stream,
     visitor::{Page, Visitor},
+    within,
 };
 
 mod answer;
@@ -72,6 +74,11 @@ async fn a_key_signs_in_and_out(app: App) {
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.html.contains("a SUPPORT key · Support"), "{}", page.html);
     let (other, kept) = (app.second_node().await, visitor.clone());
+    let cookies = kept.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let follow = app.stranger().get("/graphql?query=subscription%7Bevents%7Btype%7D%7D").header("cookie", cookies);
+    let follow = follow.header("sec-fetch-site", "same-origin").header("accept", "text/event-stream");
+    let mut stream = Stream::open(follow).await;
+    assert_eq!(stream.status(), 200);
     let left = visitor.send(&page.form("/console/sign-out")).await;
     assert_eq!((left.address.as_str(), left.status), ("/console/sign-in", StatusCode::OK));
     assert_eq!(visitor.open("/console").await.address, "/console/sign-in");
@@ -82,6 +89,7 @@ async fn a_key_signs_in_and_out(app: App) {
         let asked = copy.fetch("/graphql?query=%7Bviewer%7Brole%7D%7D", None, &own).await;
         assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
     }
+    within("the end of its stream", async { while stream.next().await.is_some() {} }).await;
 }
 
 async fn what_is_no_key_of_the_console_is_refused(app: App) {

@@ -54,6 +54,7 @@ async fn what_happens_is_counted(app: App) {
     assert_eq!(grown("claimcheck_operation_statements_count", &[("operation", "Mine"), ("kind", "query")]), 1);
     let mutations = [("operation", "(anonymous)"), ("kind", "mutation")];
     assert!(grown("claimcheck_operation_statements_count", &mutations) > 3);
+    assert!(after.0.contains(r#"le="0.0""#), "{}", after.0);
     let none = [&mutations[..], &[("le", "0.0")]].concat();
     assert_eq!(after.count("claimcheck_operation_statements_bucket", &none), 0, "each of them takes some");
     for (name, count) in [("feed_behind_events", 0), ("feed_groups", 1), ("feed_subscribers", 1)] {

@@ -222,7 +222,7 @@ async fn about_guesses(stage: &mut Stage) {
 }
 
 async fn what_is_done_for_a_reason_says_so_in_the_journal(app: App) {
-    let desk = Desk::open(&app, json!({"requiredInput": ["seat"], "provisioning": "EXTERNAL"}), 6).await;
+    let desk = Desk::open(&app, json!({"requiredInput": ["seat"], "provisioning": "EXTERNAL"}), 8).await;
     let account = json!({"externalReference": "bo"});
     let held = desk.reserve(desk.unit(2), "bo").await;
     let assigned = desk.assign(desk.unit(4), "bo").await;
@@ -243,6 +243,23 @@ async fn what_is_done_for_a_reason_says_so_in_the_journal(app: App) {
         let told = desk.support.query(query, json!({"id": desk.unit(place)})).await;
         assert_eq!(told.text("/entitlement/timeline/nodes/0/reason"), why);
     }
+    // What was said on another side is nobody's business here.
+    let beta = Shop::open(&app, "Beta").await;
+    let input = json!({"code": desk.code(6), "account": account, "reason": "for Mrs Miller"});
+    assert_eq!(tried(&beta.key, "redeemCode", &input).await, None);
+    let query = "query ($id: ID!) { entitlement(id: $id) { timeline(last: 1) { nodes { reason } } } }";
+    for (client, reason) in [(&desk.support, json!("for Mrs Miller")), (&desk.shop.key, json!(null))] {
+        let told = client.query(query, json!({"id": desk.unit(6)})).await;
+        assert_eq!(told.at("/entitlement/timeline/nodes/0/reason"), &reason);
+    }
+    // A request of before there were reasons is still the same one.
+    let keyed = json!({"code": desk.code(7), "account": account, "idempotencyKey": "old"});
+    for input in [keyed.clone(), with(keyed.clone(), json!({"reason": null}))] {
+        assert_eq!(tried(&desk.support, "redeemCode", &input).await, None);
+    }
+    let other = with(keyed, json!({"reason": "now there is one"}));
+    assert_eq!(tried(&desk.support, "redeemCode", &other).await.as_deref(), Some("IDEMPOTENCY_KEY_REUSED"));
+
     for attempt in desk.claim().await {
         desk.fail(&attempt).await;
     }

@@ -234,8 +234,11 @@ impl Deed {
             input.insert(name.to_owned(), value);
         }
         for field in self.fields {
-            if let Some(value) = form.get(field.name) {
-                put(&mut input, field.name, typed(field.kind, value));
+            match form.get(field.name) {
+                Some(value) => put(&mut input, field.name, typed(field.kind, value)),
+                // Blanks: the graph says what is wrong with that, and the form is kept.
+                None if field.required && field.kind == "text" => put(&mut input, field.name, "".into()),
+                None => {}
             }
         }
         // What is missing of an assignment differs from product to product.

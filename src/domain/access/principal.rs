@@ -58,6 +58,7 @@ impl Principal {
             expires_at: self.expires_at,
             address,
             request_id,
+            session: None,
         }
     }
 

@@ -1,9 +1,9 @@
 //! The guessing limit: a code of 120 random bits is not guessed, but whoever tries should find it slow.
 //!
 //! Well-formed codes that do not exist are counted over a quarter of an hour, in the database, so on all nodes together. Mistyped ones,
-//! which the check symbol tells, are not guesses; a customer's are counted by themselves, for each is written down. A try past the limit is refused whether there is such a code or not, and writes nothing. A guess is
-//! counted by the statement that finds room for it, under a number that only one can have, so that many at once get no further than one
-//! after the other.
+//! which the check symbol tells, are not guesses; a customer's are counted by themselves, for each is written down. A try past the limit is
+//! refused whether there is such a code or not, and writes nothing. A guess is counted by the statement that finds room for it, under a
+//! number that only one can have, so that many at once get no further than one after the other.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::FromQueryResult;
@@ -30,19 +30,12 @@ struct Count {
     tried: i64,
 }
 
-/// Tries that count together: of one credential, and within those of one guesser.
-struct Bucket {
-    by: Guesser,
-    /// How many a guesser has, and how many all of a credential have together.
-    most: [i64; 2],
-}
-
 /// The credential that guesses; people of two namespaces may have one name.
 fn principal(actor: &Actor) -> String {
     format!("{} {}", actor.idempotency_scope(), actor.name)
 }
 
-impl Bucket {
+impl Guesser {
     /// Well-formed codes that do not exist. A customer guesses for itself, whomever it names.
     fn guesses(tx: &Tx, actor: &Actor, named: &Named) -> Result<Self, Error> {
         let reference = named.reference.as_deref().filter(|_| actor.role != Role::Customer).unwrap_or_default();
@@ -53,21 +46,21 @@ impl Bucket {
         let person = actor.role == Role::Customer || named.reference.is_some();
         let own = if person { i64::from(settings.guesses) } else { all };
         let digest = tx.keyring()?.digest(guesser.as_bytes());
-        Ok(Self { by: Guesser { digest, principal: principal(actor), since: since(tx) }, most: [own, all] })
+        Ok(Self { digest, principal: principal(actor), since: since(tx), most: [own, all] })
     }
 
     /// Mistyped ones of a customer.
     fn slips(tx: &Tx, actor: &Actor) -> Self {
         let all = i64::from(tx.settings().server_guesses);
         let principal = format!("mistyped {}", principal(actor));
-        Self { by: Guesser { digest: Vec::new(), principal, since: since(tx) }, most: [all; 2] }
+        Self { digest: Vec::new(), principal, since: since(tx), most: [all; 2] }
     }
 
     /// Refuses whoever has tried too often lately.
     async fn limit(&self, tx: &Tx) -> Result<(), Error> {
         let sql = "SELECT sum(CASE WHEN guesser = $1 THEN 1 ELSE 0 END) AS own, count(*) AS tried \
                    FROM code_guesses WHERE actor = $2 AND occurred_at > $3";
-        let Guesser { digest, principal, since } = self.by.clone();
+        let Self { digest, principal, since, .. } = self.clone();
         let values = vec![digest.into(), principal.into(), since.into()];
         let counts: Vec<Count> = tx.query(sql, values).await?;
         self.refuse(counts.first().map_or([0, 0], |count| [count.own.unwrap_or(0), count.tried]))
@@ -92,7 +85,7 @@ impl Bucket {
                    AND COALESCE(sum(CASE WHEN occurred_at > $5 THEN 1 ELSE 0 END), 0) < $7 \
                    ON CONFLICT (actor, turn) DO NOTHING";
         let id: crate::id::RedemptionAttemptId = tx.id();
-        let (Guesser { digest, principal, since }, [own, all]) = (self.by.clone(), self.most);
+        let Self { digest, principal, since, most: [own, all] } = self.clone();
         let values =
             vec![id.into(), principal.into(), digest.into(), tx.now().into(), since.into(), own.into(), all.into()];
         // Whoever has the number that was to be ours has counted: there is room for one less, until there is none.
@@ -108,35 +101,33 @@ fn since(tx: &Tx) -> DateTime<Utc> {
 }
 
 /// The unit of a presented code. None: there is no such code, which counts as a guess. Whoever has guessed too often lately is refused
-/// whether there is one or not.
+/// whether there is one or not: it is not looked for, so that the time it takes tells nothing.
 pub async fn presented(tx: &Tx, actor: &Actor, code: &Code, named: &Named) -> Result<Option<Claim>, Error> {
     let hashes = tx.keyring()?.codes().hashes(code.as_bytes());
-    let bucket = Bucket::guesses(tx, actor, named)?;
-    let claim = Claim::load(tx, actor, By::Hashes(hashes, bucket.by.clone()), named).await?;
-    let refused = claim.as_ref().and_then(|claim| bucket.refuse(claim.guesses).err());
-    if claim.is_none() || refused.is_some() {
-        // Past the limit one that there is costs what one costs that there is not, so that the time it takes tells nothing.
+    let guesser = Guesser::guesses(tx, actor, named)?;
+    let claim = Claim::load(tx, actor, By::Hashes(hashes, guesser.clone()), named).await?;
+    if claim.is_none() {
         tx.renew_keys().await?;
-        bucket.count(tx).await?;
+        guesser.count(tx).await?;
     }
-    refused.map_or(Ok(claim), Err)
+    Ok(claim)
 }
 
 /// Refuses whoever has guessed too often lately: for what is not worth being looked up.
 pub async fn limit(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
-    Bucket::guesses(tx, actor, named)?.limit(tx).await
+    Guesser::guesses(tx, actor, named)?.limit(tx).await
 }
 
 /// Counts a well-formed code that does not exist; refuses as [`limit`] does where others took the last room meanwhile.
 pub async fn count(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
-    Bucket::guesses(tx, actor, named)?.count(tx).await
+    Guesser::guesses(tx, actor, named)?.count(tx).await
 }
 
 /// Refuses whoever has guessed too often lately, and a customer who has mistyped as often as a server may guess: each is written down.
 pub async fn slip(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
     limit(tx, actor, named).await?;
     if actor.role == Role::Customer {
-        Bucket::slips(tx, actor).count(tx).await?;
+        Guesser::slips(tx, actor).count(tx).await?;
     }
     Ok(())
 }

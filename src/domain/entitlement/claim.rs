@@ -50,16 +50,16 @@ pub struct Claim {
     pub disputed: bool,
     /// By when its assignment should have left the state it was read in.
     pub due: Option<DateTime<Utc>>,
-    /// Codes that whoever presents this one has guessed lately, and all that its credential has.
-    pub guesses: [i64; 2],
 }
 
-/// Whose guesses are counted along with a presented code, and from when on.
+/// Who presents a code, and how often they may have guessed since when to be told anything of it.
 #[derive(Debug, Clone)]
 pub struct Guesser {
     pub digest: Vec<u8>,
     pub principal: String,
     pub since: DateTime<Utc>,
+    /// How many a guesser has, and how many all of a credential have together.
+    pub most: [i64; 2],
 }
 
 /// How the unit is found.
@@ -85,7 +85,7 @@ fn columns<E: EntityTrait>(alias: &str) -> String {
     columns.collect::<Vec<_>>().join(", ")
 }
 
-/// What is read, but for the guesses.
+/// What is read.
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{}, {}, {}, {}, {}, {}, l.resource AS l_resource, l.input AS l_input, \
@@ -137,22 +137,27 @@ impl Claim {
             values.push(value);
             format!("${}", values.len())
         };
-        let mut guesses = ["CAST(0 AS bigint)".to_owned(), "CAST(0 AS bigint)".to_owned()];
         let live = "LEFT JOIN activation_codes c ON c.entitlement_id = u.id AND c.status = 'ISSUED'";
         let mut of = |table: &str, id: Value| {
             let id = place(id);
             (live, format!("u.id = (SELECT y.entitlement_id FROM {table} y WHERE y.id = {id})"))
         };
         let (code, found) = match by {
-            By::Hashes(hashes, Guesser { digest, principal, since }) => {
+            By::Hashes(hashes, Guesser { digest, principal, since, most: [own, all] }) => {
                 let tried = format!(
                     "SELECT count(*) FROM code_guesses g WHERE g.actor = {} AND g.occurred_at > {}",
                     place(principal.clone().into()),
                     place((*since).into())
                 );
-                guesses = [format!("({tried} AND g.guesser = {})", place(digest.clone().into())), format!("({tried})")];
+                // What names no row is decided first: past the limit no code is looked for, known or not.
+                let room = format!(
+                    "({tried} AND g.guesser = {}) < {} AND ({tried}) < {}",
+                    place(digest.clone().into()),
+                    place((*own).into()),
+                    place((*all).into())
+                );
                 let hashes = hashes.iter().map(|hash| place(hash.clone().into())).collect::<Vec<_>>().join(", ");
-                ("JOIN activation_codes c ON c.entitlement_id = u.id", format!("c.hash IN ({hashes})"))
+                ("JOIN activation_codes c ON c.entitlement_id = u.id", format!("{room} AND c.hash IN ({hashes})"))
             }
             By::Unit(id) => (live, format!("u.id = {}", place((*id).into()))),
             By::Units(ids) => {
@@ -165,8 +170,7 @@ impl Claim {
             By::Assignment(id) => of("assignments", (*id).into()),
             By::Code(id) => of("activation_codes", (*id).into()),
         };
-        let [own, all] = guesses;
-        let sql = format!("SELECT {}, {own} AS x_own, {all} AS x_guesses{FROM} {code}{REST} WHERE {found}", *COLUMNS);
+        let sql = format!("SELECT {}{FROM} {code}{REST} WHERE {found}", *COLUMNS);
         Statement::from_sql_and_values(backend, sql, values)
     }
 
@@ -252,7 +256,6 @@ impl FromQueryResult for Claim {
             order: row.try_get("x_", "order")?,
             replaced: row.try_get::<i64>("x_", "replaced")? > 0,
             disputed: row.try_get::<i64>("x_", "disputed")? > 0,
-            guesses: [row.try_get("x_", "own")?, row.try_get("x_", "guesses")?],
         })
     }
 }

@@ -138,6 +138,5 @@ fn successor(tx: &Tx, claim: Claim, recipient: Option<Recipient>) -> Claim {
         replaced: false,
         disputed: false,
         due: None,
-        guesses: [0, 0],
     }
 }

@@ -13,7 +13,7 @@ mod provisioning;
 mod redemption;
 mod reservation;
 
-use async_graphql::{Context, ID, InputType, MergedObject};
+use async_graphql::{Context, ID, InputType, MergedObject, Value};
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::order::AccountInput;
@@ -69,17 +69,19 @@ pub struct Asked<'a, I> {
     input: &'a I,
     key: Option<&'a String>,
     reason: Option<&'a String>,
+    /// A member that the input has come to have after keys were given out: it counts where it says something.
+    late: Option<&'static str>,
 }
 
 impl<'a, I> From<(&'a I, Option<&'a String>)> for Asked<'a, I> {
     fn from((input, key): (&'a I, Option<&'a String>)) -> Self {
-        Self { input, key, reason: None }
+        Self { input, key, reason: None, late: None }
     }
 }
 
 impl<'a, I> From<(&'a I, Option<&'a String>, Option<&'a String>)> for Asked<'a, I> {
     fn from((input, key, reason): (&'a I, Option<&'a String>, Option<&'a String>)) -> Self {
-        Self { input, key, reason }
+        Self { input, key, reason, late: Some("reason") }
     }
 }
 
@@ -125,13 +127,20 @@ pub async fn run_recorded<'a, I: InputType + 'a, C, T: Serialize + DeserializeOw
 }
 
 fn request(mutation: Operation, asked: &Asked<'_, impl InputType>) -> Request {
-    let input = asked.key.map(|_| spelling(asked.input)).unwrap_or_default();
+    let input = asked.key.map(|_| spelling(asked.input, asked.late)).unwrap_or_default();
     Request { mutation, key: asked.key.cloned(), reason: asked.reason.cloned(), input }
 }
 
-/// An input in a spelling that is the same for the same input: members in the order of the schema, what was left out as null.
-pub fn spelling(input: &impl InputType) -> Vec<u8> {
-    input.to_value().to_string().into_bytes()
+/// An input in a spelling that is the same for the same input, and in every version of this service: members in the order of the schema, what
+/// was left out as null, but for a member that is `late`.
+pub fn spelling(input: &impl InputType, late: Option<&str>) -> Vec<u8> {
+    let mut value = input.to_value();
+    if let (Value::Object(members), Some(late)) = (&mut value, late)
+        && members.get(late) == Some(&Value::Null)
+    {
+        members.shift_remove(late);
+    }
+    value.to_string().into_bytes()
 }
 
 /// The id that `field` of an input names.

@@ -120,7 +120,7 @@ impl PlaceOrderInput {
             placed_at: input.placed_at.map(|moment| moment.0),
             currency: input.currency_code,
             payment_reference: input.payment_reference,
-            request: spelling(&same),
+            request: spelling(&same, None),
         })
     }
 }

@@ -9,6 +9,7 @@ use super::{
     Reservation,
 };
 use crate::{
+    entity::kind,
     graphql::{
         enums::{EntitlementStatus, EventType, Role},
         error::Fault,
@@ -95,14 +96,23 @@ impl Event {
         self.0.event.actor_role.filter(|_| self.shows_actor(ctx)).map(Into::into)
     }
 
-    /// The reason that was given. Null if none was, and to customers where it was not their own side that gave it.
+    /// The reason that was given. Null if none was, and where it was given by somebody of another side: to partners another partner or its
+    /// customers, to customers anybody but themselves and the shop that they are customers of.
     async fn reason(&self, ctx: &Context<'_>) -> Option<&String> {
         let (event, session) = (&self.0.event, Session::of(ctx));
         // Why a code was refused is the service's own word.
-        let shown = !session.is_customer()
-            || event.kind == crate::entity::kind::EventType::RedemptionRejected
-            || event.actor_partner_id == Some(session.actor.namespace)
-            || self.shows_actor(ctx);
+        let own_word = match event.kind {
+            kind::EventType::RedemptionRejected => true,
+            kind::EventType::ExceptionOpened => !session.is_customer(),
+            _ => false,
+        };
+        let near = if session.is_customer() {
+            let by_shop = event.actor_role != Some(kind::Role::Customer);
+            by_shop && event.actor_partner_id == Some(session.actor.namespace)
+        } else {
+            event.actor_partner_id.is_none()
+        };
+        let shown = own_word || near || self.shows_actor(ctx);
         event.reason.as_ref().filter(|_| shown)
     }
 

@@ -122,12 +122,11 @@ impl Reader {
     }
 }
 
-/// A claim by its name, or by a JSON pointer to where it lies within another.
+/// A claim by its name, or by a JSON pointer (RFC 6901) to where it lies within another.
 fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
     let Some(path) = name.strip_prefix('/') else { return claims.get(name) };
-    let mut parts = path.split('/');
-    let first = claims.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.get(part))
+    let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
 }
 
 /// The words of a claim that holds one or a list of them.
