@@ -101,11 +101,8 @@ impl Event {
     async fn reason(&self, ctx: &Context<'_>) -> Option<&String> {
         let (event, session) = (&self.0.event, Session::of(ctx));
         // Why a code was refused is the service's own word.
-        let own_word = match event.kind {
-            kind::EventType::RedemptionRejected => true,
-            kind::EventType::ExceptionOpened => !session.is_customer(),
-            _ => false,
-        };
+        let own_word = event.kind == kind::EventType::RedemptionRejected
+            || (event.kind == kind::EventType::ExceptionOpened && !session.is_customer());
         let near = if session.is_customer() {
             let by_shop = event.actor_role != Some(kind::Role::Customer);
             by_shop && event.actor_partner_id == Some(session.actor.namespace)
