@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// How far the clocks of two nodes may be apart.
+pub const APART: TimeDelta = TimeDelta::minutes(5);
 
 /// The time: the system's, or one that a test holds still and moves by hand.
 #[derive(Clone, Default)]

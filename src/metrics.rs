@@ -69,8 +69,8 @@ pub struct Operation<'a> {
     /// `OK`, or the code of its first error.
     pub outcome: &'a str,
     pub took: Duration,
-    /// Statements that it took.
-    pub statements: u64,
+    /// Statements that it took; none of a subscription, which only begins.
+    pub statements: Option<u64>,
 }
 
 /// A walk of a sweep.
@@ -182,11 +182,9 @@ impl Metrics {
         self.0.operations.get_or_create(&labels).inc();
         let labels = Named { operation, kind };
         self.0.operation_durations.get_or_create(&labels).observe(took.as_secs_f64());
-        if kind != "subscription" {
-            self.0
-                .operation_statements
-                .get_or_create(&labels)
-                .observe(u32::try_from(statements).unwrap_or(u32::MAX).into());
+        if let Some(statements) = statements {
+            let statements = u32::try_from(statements).unwrap_or(u32::MAX);
+            self.0.operation_statements.get_or_create(&labels).observe(statements.into());
         }
     }
 

@@ -1,8 +1,9 @@
 //! The log and the traces: the only caller of the subscriber.
 //!
-//! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything
-//! else. What is said during an operation says of which, as long as `info` is logged. A panic is one line there as well, never a backtrace. Spans (request, operation, transaction) go to a collector, where one is
-//! named, and cost nothing where none is; they say what the log says: ids, names, roles, times, and never what a client sent.
+//! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything else.
+//! What is said during an operation says of which, as long as `info` is logged. A panic is one line there as well, never a backtrace. Spans
+//! (request, operation, transaction) go to a collector where one is named; without one only operations are spans, for the log. They say what
+//! the log says: ids, names, roles, times, and never what a client sent.
 
 mod collector;
 

@@ -17,7 +17,7 @@ use super::{
     visit::{Asked, Posted, Trouble, Visit},
     word,
 };
-use crate::http::address::address;
+use crate::{http::address::address, id::AnyId};
 
 pub(super) const DOCUMENT: &str = include_str!("../../console/search.graphql");
 /// Letters and digits that do not give a code away, which has 25.
@@ -197,12 +197,7 @@ pub async fn land(posted: Posted) -> Result<Response, Trouble> {
 
 /// Whether there could be a code in it, even one with a slip.
 fn may_be_a_code(what: &str) -> bool {
-    let is_id = what.split_once('_').is_some_and(|(kind, rest)| {
-        kind.len() <= 4
-            && rest.len() == 26
-            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    });
-    !is_id && what.chars().filter(|character| character.is_alphanumeric()).count() > SHORT
+    what.parse::<AnyId>().is_err() && what.chars().filter(|character| character.is_alphanumeric()).count() > SHORT
 }
 
 /// Goes to what is asked for if it is one thing.

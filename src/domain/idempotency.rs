@@ -32,6 +32,10 @@ pub struct Request {
     pub input: Vec<u8>,
 }
 
+/// What is remembered at a place.
+const STORED: &str =
+    "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
+
 #[derive(FromQueryResult)]
 struct Stored {
     request_digest: Vec<u8>,
@@ -104,8 +108,7 @@ pub(super) async fn end_session(db: &Db, actor: &Actor, session: &str) -> Result
 
 /// Whether a session was ended.
 pub(super) async fn has_ended(db: &Db, session: &str) -> Result<bool, store::Error> {
-    let sql = "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
-    let statement = Statement::from_sql_and_values(db.backend(), sql, ended(session).map(Value::from));
+    let statement = Statement::from_sql_and_values(db.backend(), STORED, ended(session).map(Value::from));
     Ok(Stored::find_by_statement(statement).one(db.reader()).await?.is_some())
 }
 
@@ -131,8 +134,7 @@ async fn take(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Resu
 }
 
 async fn replay<T: DeserializeOwned>(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Result<T, Error> {
-    let sql = "SELECT request_digest, result FROM idempotency_keys WHERE scope = $1 AND mutation = $2 AND key = $3";
-    let stored: Option<Stored> = tx.query(sql, vec![scope.into(), mutation.into(), key.into()]).await?.pop();
+    let stored: Option<Stored> = tx.query(STORED, vec![scope.into(), mutation.into(), key.into()]).await?.pop();
     // Forgotten in this very moment: as good as never used.
     let stored = stored.ok_or_else(|| store::Error::Conflict("idempotency_keys".to_owned()))?;
     if stored.request_digest != digest {

@@ -5,10 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use sea_orm::{FromQueryResult, Statement, Value};
@@ -18,17 +15,17 @@ use crate::{
     store::{Db, Error},
 };
 
-type Known = HashMap<PartnerId, Option<PartnerId>>;
-
 /// Partners and those they are directly below of. Clones know the same.
 #[derive(Debug, Clone, Default)]
-pub struct Kin(Arc<Inner>);
+pub struct Kin(Arc<RwLock<Known>>);
+
+type Parents = HashMap<PartnerId, Option<PartnerId>>;
 
 #[derive(Debug, Default)]
-struct Inner {
-    known: RwLock<Known>,
+struct Known {
+    parents: Parents,
     /// How often something has changed, as far as the tail has read.
-    changes: AtomicU64,
+    changes: u64,
 }
 
 #[derive(FromQueryResult)]
@@ -41,12 +38,12 @@ impl Kin {
     /// Looks up where a partner is, and all below it.
     pub async fn learn(&self, db: &Db, partner: PartnerId) -> Result<(), Error> {
         loop {
-            let before = self.0.changes.load(Ordering::SeqCst);
+            let before = self.known().changes;
             let children = below(db, &[partner]).await?;
             let mut known = self.known_to_write();
             // What the tail has read meanwhile is newer.
-            if self.0.changes.load(Ordering::SeqCst) == before {
-                known.extend(children);
+            if known.changes == before {
+                known.parents.extend(children);
                 return Ok(());
             }
         }
@@ -57,19 +54,23 @@ impl Kin {
         if !partners.is_empty() {
             let children = below(db, partners).await?;
             let mut known = self.known_to_write();
-            known.extend(children);
-            self.0.changes.fetch_add(1, Ordering::SeqCst);
+            known.parents.extend(children);
+            known.changes += 1;
         }
         Ok(())
     }
 
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn known_to_write(&self) -> RwLockWriteGuard<'_, Known> {
-        self.0.known.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a partner is `above`, or below that one.
     pub fn is_within(&self, partner: PartnerId, above: PartnerId) -> bool {
-        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = &self.known().parents;
         let mut next = Some(partner);
         // No longer than there are partners: two moves that are learnt one after the other may seem to be a circle in between.
         for _ in 0..=known.len() {
@@ -84,7 +85,7 @@ impl Kin {
 }
 
 /// Partners and all below them, each with the one above it.
-async fn below(db: &Db, partners: &[PartnerId]) -> Result<Known, Error> {
+async fn below(db: &Db, partners: &[PartnerId]) -> Result<Parents, Error> {
     let places = (1..=partners.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "WITH RECURSIVE below (id, parent_id) AS (SELECT id, parent_id FROM partners WHERE id IN ({places}) \
@@ -111,15 +112,15 @@ mod tests {
     fn a_partner_is_within_itself_and_all_above_it_as_they_are_now() {
         let kin = Kin::default();
         assert!(kin.is_within(partner(1), partner(1)) && !kin.is_within(partner(2), partner(1)));
-        kin.known_to_write().extend([
+        kin.known_to_write().parents.extend([
             (partner(1), None),
             (partner(2), Some(partner(1))),
             (partner(3), Some(partner(2))),
         ]);
         assert!(kin.is_within(partner(3), partner(1)) && !kin.is_within(partner(1), partner(3)));
-        kin.known_to_write().extend([(partner(2), None)]);
+        kin.known_to_write().parents.extend([(partner(2), None)]);
         assert!(!kin.is_within(partner(3), partner(1)) && kin.is_within(partner(3), partner(2)));
-        kin.known_to_write().extend([(partner(2), Some(partner(3)))]);
+        kin.known_to_write().parents.extend([(partner(2), Some(partner(3)))]);
         assert!(!kin.is_within(partner(3), partner(1)), "a circle has an end");
     }
 }

@@ -80,12 +80,13 @@ impl Drop for Measure {
     fn drop(&mut self) {
         self.span.record("operation.outcome", &self.outcome);
         let took = self.started.elapsed();
+        let statements = (self.kind != "subscription").then(|| self.statements.number());
         tracing::info!(
             request.id = self.request_id,
             operation.name = shown(self.name.as_deref()),
             operation.kind = self.kind,
             operation.outcome = self.outcome,
-            operation.statements = (self.kind != "subscription").then(|| self.statements.number()),
+            operation.statements = statements,
             principal.kind = self.role,
             duration.ms = took.as_secs_f64() * 1000.0,
             "operation"
@@ -97,7 +98,7 @@ impl Drop for Measure {
             by_customer: self.by_customer,
             outcome: &self.outcome,
             took,
-            statements: self.statements.number(),
+            statements,
         });
     }
 }

@@ -1,11 +1,10 @@
 //! Sessions of a browser: a credential under seal, in a cookie that no script can read.
 //!
-//! A session is nowhere but in its cookie, which a [`Seal`] keeps: what somebody signed in with, and when that ends. That somebody has signed
-//! out is remembered by the database, and ends it for whoever has a copy. A cookie comes along
-//! whoever made the browser ask: it counts only where the browser says that one of this service's own pages did, and what changes something
-//! needs a token as well, which only such a page can know. Who has not signed in yet is a guest, by a cookie for the sign-in form's token;
-//! whoever signs in at the identity provider has another one meanwhile, by which the browser is known again when it comes back. Neither
-//! touches a session that there is.
+//! A session is nowhere but in its cookie, which a [`Seal`] keeps: what somebody signed in with, and when that ends. That somebody has
+//! signed out is remembered by the database, and ends it for whoever has a copy. A cookie comes along whoever made the browser ask: it counts
+//! only where the browser says that one of this service's own pages did, and what changes something needs a token as well, which only such a
+//! page can know. Who has not signed in yet is a guest, by a cookie for the sign-in form's token; whoever signs in at the identity provider
+//! has another one meanwhile, by which the browser is known again when it comes back. Neither touches a session that there is.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -21,13 +20,15 @@ use super::{
     auth::Flow,
     seal::{Cookie, Seal},
 };
-use crate::{clock::Clock, domain::access::Login, id::PartnerId};
+use crate::{
+    clock::{self, Clock},
+    domain::access::Login,
+    id::PartnerId,
+};
 
 const SESSION: Cookie = Cookie { name: "claimcheck_session", same_site: "Strict" };
 /// How long a browser stays signed in: a working day.
 const LASTING: TimeDelta = TimeDelta::hours(12);
-/// How far the clocks of two nodes may be apart.
-const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
 /// What the sign-in form belongs to.
 const GUEST: Cookie = Cookie { name: "claimcheck_guest", same_site: "Strict" };
@@ -135,7 +136,7 @@ impl Sessions {
         let found = ways.iter().find_map(|over_https| Some((SESSION.find(headers, *over_https)?, *over_https)));
         let (value, over_https) = found?;
         let (ends, content) = self.seal.open::<Content>(&SESSION, value, over_https)?;
-        if ends > self.seal.now() + LASTING + CLOCKS {
+        if ends > self.seal.now() + LASTING + clock::APART {
             return None;
         }
         Some(Session { pass: content.pass(ends)?, token: self.token(value) })

@@ -1,10 +1,10 @@
 //! The keys that are kept outside the database, so that a stolen database gives no code.
 //!
 //! A file holds them: code keys (several live, for rotation; the newest one that the database knows is used for new codes), one key for
-//! cursors, one for digests of requests, and one for the sessions of browsers. The database records the ids of the code keys its rows depend on; a process whose file lacks
-//! one of them does not start, for it would answer `CODE_INVALID` to good codes. One that runs while keys are rotated reads its file again
-//! before it calls a code unknown; until the file has the new key, it says that it cannot tell. Once there are codes under that
-//! key, somebody else can: then it is not ready.
+//! cursors, one for digests of requests, and one for the sessions of browsers. The database records the ids of the code keys its rows depend
+//! on; a process whose file lacks one of them does not start, for it would answer `CODE_INVALID` to good codes. One that runs while keys are
+//! rotated reads its file again before it calls a code unknown; until the file has the new key, it says that it cannot tell. Once there are
+//! codes under that key, somebody else can: then it is not ready.
 
 mod file;
 mod rotate;
@@ -20,7 +20,6 @@ use aes::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce, aead::Aead};
-use chrono::TimeDelta;
 use hmac::{Hmac, Mac};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use sha2::Sha256;
@@ -30,12 +29,11 @@ use self::file::File;
 pub use self::rotate::{KeyUse, end_sessions, rotate, status};
 use super::{Db, Error, Transient, Tx, journal::Origin};
 use crate::{
+    clock,
     entity::{activation_code, code_key},
     id::ActivationCodeId,
 };
 
-/// How far the clocks of two nodes may be apart.
-const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 /// Bytes of a sealed code: the code and the tag of the seal.
 pub const SEALED: usize = 25 + 16;
 
@@ -221,7 +219,7 @@ impl Db {
     /// Whether codes were issued under a key. Ids ascend with time, so only those since the key was made are looked at, and some before, for
     /// clocks differ.
     async fn has_codes_under(&self, key: &code_key::Model) -> Result<bool, Error> {
-        let since = u128::try_from((key.created_at - CLOCKS).timestamp_millis()).unwrap_or_default();
+        let since = u128::try_from((key.created_at - clock::APART).timestamp_millis()).unwrap_or_default();
         let code = activation_code::Entity::find()
             .filter(activation_code::COLUMN.id.gte(ActivationCodeId(Uuid::from_u128(since << 80))))
             .filter(activation_code::COLUMN.key_id.eq(key.id.as_str()));

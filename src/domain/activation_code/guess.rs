@@ -63,11 +63,7 @@ impl Guesser {
         let Self { digest, principal, since, .. } = self.clone();
         let values = vec![digest.into(), principal.into(), since.into()];
         let counts: Vec<Count> = tx.query(sql, values).await?;
-        self.refuse(counts.first().map_or([0, 0], |count| [count.own.unwrap_or(0), count.tried]))
-    }
-
-    /// Refuses whoever has tried as often as that.
-    fn refuse(&self, tried: [i64; 2]) -> Result<(), Error> {
+        let tried = counts.first().map_or([0, 0], |count| [count.own.unwrap_or(0), count.tried]);
         if tried.iter().zip(self.most).any(|(tried, most)| *tried >= most) {
             let mut refusal =
                 Refusal::new(RefusalCode::RateLimited, "too many codes that are none were tried: try again later");

@@ -32,7 +32,7 @@ pub struct StoredKey {
 impl StoredKey {
     fn random() -> io::Result<Self> {
         let id = format!("ck_{}", URL_SAFE_NO_PAD.encode(random()?.get(..6).unwrap_or_default()));
-        Ok(Self { id, secret: URL_SAFE_NO_PAD.encode(random()?) })
+        Ok(Self { id, secret: secret()? })
     }
 }
 
@@ -57,9 +57,9 @@ impl File {
         let uncreatable = |cause| KeyringError::Uncreatable { path: path.to_owned(), cause };
         let made = || -> io::Result<(Self, Option<Vec<u8>>)> {
             let file = Self {
-                cursor_key: URL_SAFE_NO_PAD.encode(random()?),
-                digest_key: URL_SAFE_NO_PAD.encode(random()?),
-                session_key: Some(URL_SAFE_NO_PAD.encode(random()?)),
+                cursor_key: secret()?,
+                digest_key: secret()?,
+                session_key: Some(secret()?),
                 code_keys: vec![StoredKey::random()?],
             };
             let theirs = write_first(path, &file.text()?)?;
@@ -73,27 +73,33 @@ impl File {
 
     /// Adds a code key to the file at `path`, and gives its id. One that no row depends on yet is taken as it is: what was left by whoever
     /// did not get to the end.
-    pub fn add(mut self, path: &Path, used: &[String]) -> Result<String, KeyringError> {
+    pub fn add(self, path: &Path, used: &[String]) -> Result<String, KeyringError> {
         if let Some(unused) = self.code_keys.iter().rev().find(|key| !used.contains(&key.id)) {
             return Ok(unused.id.clone());
         }
-        let mut added = || -> io::Result<String> {
+        self.change(path, |file| {
             let key = StoredKey::random()?;
             let id = key.id.clone();
-            self.code_keys.push(key);
-            replace(path, &self.text()?)?;
+            file.code_keys.push(key);
             Ok(id)
-        };
-        added().map_err(|cause| KeyringError::Unwritable { path: path.to_owned(), cause })
+        })
     }
 
     /// Puts another session key into the file at `path`.
-    pub fn renew_sessions(mut self, path: &Path) -> Result<(), KeyringError> {
-        let mut renewed = || -> io::Result<()> {
-            self.session_key = Some(URL_SAFE_NO_PAD.encode(random()?));
-            replace(path, &self.text()?)
-        };
-        renewed().map_err(|cause| KeyringError::Unwritable { path: path.to_owned(), cause })
+    pub fn renew_sessions(self, path: &Path) -> Result<(), KeyringError> {
+        self.change(path, |file| {
+            file.session_key = Some(secret()?);
+            Ok(())
+        })
+    }
+
+    /// Puts this file, changed, in the place of the one at `path`.
+    fn change<T>(mut self, path: &Path, change: impl FnOnce(&mut Self) -> io::Result<T>) -> Result<T, KeyringError> {
+        let changed = change(&mut self).and_then(|changed| {
+            replace(path, &self.text()?)?;
+            Ok(changed)
+        });
+        changed.map_err(|cause| KeyringError::Unwritable { path: path.to_owned(), cause })
     }
 
     fn parse(path: &Path, text: &[u8]) -> Result<Self, KeyringError> {
@@ -116,6 +122,11 @@ fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|cause| io::Error::other(cause.to_string()))?;
     Ok(bytes)
+}
+
+/// A new key, as it stands in the file.
+fn secret() -> io::Result<String> {
+    Ok(URL_SAFE_NO_PAD.encode(random()?))
 }
 
 /// Opens a file for writing that its owner alone may read, and makes it where there is none.
