@@ -32,6 +32,7 @@ use crate::{
         sequence::{Sequencer, sequence_all},
         sweep,
     },
+    telemetry,
 };
 
 /// How long requests and sockets may take to finish when the service stops.
@@ -323,6 +324,7 @@ async fn read(db: &Db, feed: &Feed, graph: &Graph, connections: usize) -> Readin
         groups,
         subscribers,
         connections,
+        lines_lost: telemetry::lost(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The log and the traces: the only caller of the subscriber.
 //!
-//! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything else.
+//! The log goes to standard error, so that standard output is for answers: as text to a terminal, as a JSON object a line to anything else. A
+//! thread of its own writes it, so that whoever reads it slowly, or not at all, stops nothing: then lines are lost, and counted.
 //! What is said during an operation says of which, as long as `info` is logged. A panic is one line there as well, never a backtrace. Spans
 //! (request, operation, transaction) go to a collector where one is named; without one only operations are spans, for the log. They say what
 //! the log says: ids, names, roles, times, and never what a client sent.
@@ -11,6 +12,7 @@ use std::{
     collections::HashMap,
     io::{self, IsTerminal},
     panic::{self, PanicHookInfo},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -18,6 +20,7 @@ use opentelemetry::{propagation::TextMapPropagator, trace::TracerProvider};
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tokio::task::block_in_place;
 use tracing::{Level, Span, dispatcher};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer,
@@ -36,9 +39,18 @@ const USUAL: &str = "info,sea_orm_migration=warn,sqlx=warn";
 /// How long spans may take to be sent when the process ends.
 const FLUSH: Duration = Duration::from_secs(3);
 
+/// Lines that may wait to be written.
+const WAITING: usize = 10_000;
+
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
 /// What is to be ended when all else has.
 #[must_use]
-pub struct Telemetry(Option<SdkTracerProvider>);
+pub struct Telemetry {
+    spans: Option<SdkTracerProvider>,
+    /// Writes the last lines when it is dropped, unless nobody takes them.
+    _log: WorkerGuard,
+}
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +75,10 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     });
     let tells = filter.and(tells.with_max_level_hint(LevelFilter::TRACE));
     let terminal = io::stderr().is_terminal();
-    let log = fmt::layer().with_writer(io::stderr).with_ansi(terminal);
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(WAITING).thread_name("log").finish(io::stderr());
+    let _ = LOST.set(writer.error_counter());
+    let log = fmt::layer().with_writer(writer).with_ansi(terminal);
     let log = if terminal { log.boxed() } else { log.json().flatten_event(true).with_span_list(false).boxed() };
 
     let provider =
@@ -85,18 +100,23 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     }));
     // One that is there already, as in a process that runs several services, stays.
     let _ = registry().with(layers).try_init();
-    Ok(Telemetry(provider))
+    Ok(Telemetry { spans: provider, _log: guard })
 }
 
 impl Telemetry {
     /// Sends the spans that are left, or gives them up in time.
     pub fn end(self) {
-        if let Some(provider) = self.0
+        if let Some(provider) = self.spans
             && block_in_place(|| provider.shutdown_with_timeout(FLUSH)).is_err()
         {
             tracing::warn!("the last spans could not be sent");
         }
     }
+}
+
+/// Lines of the log that nobody has taken in time.
+pub fn lost() -> u64 {
+    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
 }
 
 /// Has the span go on where a client's trace is, by its `traceparent` header. What is no such header is passed over, and so is its

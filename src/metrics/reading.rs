@@ -30,6 +30,8 @@ pub struct Reading {
     pub subscribers: usize,
     /// Open sockets and streams, and what runs on them.
     pub connections: usize,
+    /// Lines of the log that nobody took in time.
+    pub lines_lost: u64,
 }
 
 /// Connections to the database.
@@ -53,6 +55,11 @@ impl Reading {
             "statements",
             "SQL statements, transaction control aside",
             ConstCounter::new(self.statements),
+        );
+        registry.register(
+            "log_lines_lost",
+            "Lines of the log that nobody took in time",
+            ConstCounter::new(self.lines_lost),
         );
         let connections = Family::<Connections, Gauge>::default();
         for Pool { name: pool, open, idle, most } in &self.pools {

@@ -1,4 +1,4 @@
-//! Spans: what a request did and how long that took, told to a collector, and to nobody's cost.
+//! The log and the spans: what a request did and how long that took, told to whoever listens, and to nobody's cost.
 
 use std::{
     net::SocketAddr,
@@ -9,13 +9,14 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use serde_json::json;
 
-use crate::harness::{Client, Database, Test, both_engines, program::Program};
+use crate::harness::{Client, Database, Test, both_engines, eventually, program::Program, scrape::Scrape};
 
 pub fn tests() -> Vec<Test> {
     both_engines![
         a_request_is_told_as_spans_without_a_secret,
         an_operation_is_a_line_of_the_log,
         a_collector_that_takes_nothing_is_nobodys_trouble,
+        a_log_that_nobody_reads_is_nobodys_trouble,
     ]
 }
 
@@ -56,7 +57,7 @@ fn traced(database: &Database, collector: SocketAddr) -> (Program, String) {
 async fn a_request_is_told_as_spans_without_a_secret(database: Database) {
     let collector = Collector::start().await;
     let (program, secret) = traced(&database, collector.address);
-    let mut service = program.log_to(database.directory().join("log")).start(&["serve"]);
+    let mut service = program.start(&["serve"]);
     let client = Client::new(service.address(), Some(&secret));
     let channel = r#"mutation { createChannel(input: { name: "C", kind: API }) { channel { id } } }"#;
     let channel = client.query(channel, json!({})).await.text("/createChannel/channel/id");
@@ -95,8 +96,7 @@ async fn a_request_is_told_as_spans_without_a_secret(database: Database) {
 async fn an_operation_is_a_line_of_the_log(database: Database) {
     let program = Program::over(&database);
     let secret = program.run(&["key", "create", "--name", "first", "--role", "admin"]).answer().trim().to_owned();
-    let log = database.directory().join("log");
-    let mut service = Program::over(&database).log_to(log.clone()).start(&["serve"]);
+    let mut service = program.start(&["serve"]);
     let client = Client::new(service.address(), Some(&secret));
     let ask = async |document: &str, accept: &str| {
         let request = client.post("/graphql").header("x-request-id", "from-the-till-7").header("accept", accept);
@@ -105,8 +105,9 @@ async fn an_operation_is_a_line_of_the_log(database: Database) {
     ask("query Who { viewer { role } }", "application/json").await;
     ask("query Gone { node(id: \"ord_0\") { id } }", "application/json").await;
     ask("subscription Follow { events { type } }", "text/event-stream").await;
-    assert_eq!(service.terminate().code, Some(0));
-    let text = std::fs::read_to_string(log).expect("a log");
+    let ended = service.terminate();
+    assert_eq!(ended.code, Some(0));
+    let text = ended.stderr;
     let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     let lines: Vec<_> = lines.filter(|line| line.get("message") == Some(&json!("operation"))).collect();
     for (name, kind, outcome) in
@@ -130,7 +131,7 @@ async fn a_collector_that_takes_nothing_is_nobodys_trouble(database: Database) {
     // It takes connections, as the system does for it, and never answers.
     let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (program, secret) = traced(&database, mute.local_addr().expect("an address"));
-    let mut service = program.log_to(database.directory().join("log")).start(&["serve"]);
+    let mut service = program.start(&["serve"]);
     let client = Client::new(service.address(), Some(&secret));
     let begun = Instant::now();
     // More than the queue holds.
@@ -141,5 +142,28 @@ async fn a_collector_that_takes_nothing_is_nobodys_trouble(database: Database) {
     let begun = Instant::now();
     assert_eq!(service.terminate().code, Some(0));
     assert!(asked < Duration::from_mins(1), "{asked:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+async fn a_log_that_nobody_reads_is_nobodys_trouble(database: Database) {
+    let secret = Program::over(&database).run(&["key", "create", "--name", "first", "--role", "admin"]).answer();
+    let program =
+        Program::over(&database).set("CLAIMCHECK_LOG", "trace").set("CLAIMCHECK_METRICS_LISTEN", "127.0.0.1:0");
+    let (_nobody, log) = std::io::pipe().expect("a pipe");
+    let mut service = program.start_into(&["serve"], log.into());
+    let client = Client::new(service.address(), Some(secret.trim()));
+    let line = service.line();
+    let metrics = line.strip_prefix("metrics at http://").and_then(|line| line.strip_suffix("/metrics"));
+    let metrics = metrics.and_then(|address| address.parse().ok()).expect("an address");
+    // More than the pipe holds, and more than waits for it.
+    eventually("a lost line", async || {
+        for _ in 0..20 {
+            assert_eq!(client.query("{ viewer { role } }", json!({})).await.text("/viewer/role"), "ADMIN");
+        }
+        (Scrape::at(metrics).await.count("claimcheck_log_lines_lost_total", &[]) > 0).then_some(())
+    })
+    .await;
+    let begun = Instant::now();
+    assert_eq!(service.terminate().code, Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }

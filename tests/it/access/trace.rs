@@ -127,8 +127,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
     let program = program.set("CLAIMCHECK_JWT_AUDIENCE", AUDIENCE).set("CLAIMCHECK_JWT_JWKS_URL", &keys);
     let admin = Program::over(&database).run(&["key", "create", "--name", "first", "--role", "admin"]).answer();
     let admin = admin.trim().to_owned();
-    let log = database.directory().join("log");
-    let mut service = program.log_to(log.clone()).start(&["serve"]);
+    let mut service = program.start(&["serve"]);
     let address = service.address();
     let metrics = service.line();
     let mut heard = Heard { answers: String::new(), secrets: vec![admin.clone()] };
@@ -200,11 +199,13 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
 
     let ended = service.terminate();
     assert_eq!(ended.code, Some(0));
-    let logged = std::fs::read_to_string(log).expect("a log");
+    let logged = &ended.stderr;
     assert!(logged.lines().count() > 20, "a log that says something: {logged}");
+    let lost: Vec<_> = counted.series("claimcheck_log_lines_lost_total").collect();
+    assert_eq!(lost, [("", "0")], "all of it");
     let written = stored(&database).await;
     for (place, text) in [
-        ("log", &logged),
+        ("log", logged),
         ("output", &ended.stdout),
         ("answers", &heard.answers),
         ("database", &written),

@@ -5,10 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
+    thread::{self, JoinHandle},
 };
 
 use super::Database;
@@ -18,8 +18,6 @@ use super::Database;
 pub struct Program {
     settings: BTreeMap<String, String>,
     directory: PathBuf,
-    /// Where its standard error goes, where more comes than a pipe holds.
-    log: Option<PathBuf>,
 }
 
 /// What a run of the program left.
@@ -35,13 +33,15 @@ pub struct Ran {
 pub struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
+    /// Reads its standard error as it comes, for a pipe holds only so much. None where the test has that.
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Program {
     /// The program over `database`, with the keys that the harness' services have, in the database's directory.
     pub fn over(database: &Database) -> Self {
         let keys = database.directory().join("claimcheck.keys");
-        let program = Self { settings: BTreeMap::new(), directory: database.directory().to_owned(), log: None };
+        let program = Self { settings: BTreeMap::new(), directory: database.directory().to_owned() };
         let program = program.set("DATABASE_URL", database.url()).set("CLAIMCHECK_KEYS", &keys.to_string_lossy());
         program.set("CLAIMCHECK_LISTEN", "127.0.0.1:0").set("RUST_BACKTRACE", "1")
     }
@@ -50,11 +50,6 @@ impl Program {
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
-    }
-
-    /// The same with its standard error in a file.
-    pub fn log_to(self, file: PathBuf) -> Self {
-        Self { log: Some(file), ..self }
     }
 
     /// The same without a setting.
@@ -81,16 +76,27 @@ impl Program {
 
     /// Starts a command and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).spawn().expect("the program starts");
+        let mut running = self.start_into(arguments, Stdio::piped());
+        let mut errors = running.child.stderr.take().expect("its errors");
+        running.errors = Some(thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).expect("text");
+            text
+        }));
+        running
+    }
+
+    /// Starts a command whose standard error goes where the test says.
+    pub fn start_into(&self, arguments: &[&str], errors: Stdio) -> Running {
+        let mut child = self.command(arguments).stderr(errors).spawn().expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("its output"));
-        Running { child, lines }
+        Running { child, lines, errors: None }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claimcheck"));
         command.args(arguments).env_clear().envs(&self.settings).current_dir(&self.directory);
-        let log = self.log.as_ref().map(|file| File::create(file).expect("a file"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.map_or_else(Stdio::piped, Stdio::from));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 }
@@ -148,12 +154,9 @@ impl Running {
 
     /// Waits until it has ended.
     pub fn ended(&mut self) -> Ran {
-        use std::io::Read as _;
-        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut stdout = String::new();
         self.lines.read_to_string(&mut stdout).expect("its output");
-        if let Some(mut errors) = self.child.stderr.take() {
-            errors.read_to_string(&mut stderr).expect("its errors");
-        }
+        let stderr = self.errors.take().map(|errors| errors.join().expect("its errors")).unwrap_or_default();
         Ran { code: self.child.wait().expect("its end").code(), stdout, stderr }
     }
 }
