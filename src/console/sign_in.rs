@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
@@ -15,7 +15,7 @@ use super::{
     Console,
     record::Viewer,
     shell,
-    visit::{Form, Posted, Trouble, Visit},
+    visit::{Asked, Form, Posted, Trouble, Visit},
 };
 use crate::http::{
     auth::{AuthError, Provider},
@@ -47,7 +47,7 @@ struct Answer {
 }
 
 /// The form.
-pub async fn page(State(console): State<Arc<Console>>, Query(To { to }): Query<To>, headers: HeaderMap) -> Response {
+pub async fn page(State(console): State<Arc<Console>>, Asked(To { to }): Asked<To>, headers: HeaderMap) -> Response {
     show(&console, &headers, &to, StatusCode::OK, None)
 }
 

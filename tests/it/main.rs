@@ -6,6 +6,7 @@ mod access;
 mod action;
 mod architecture;
 mod assignment;
+mod backup;
 mod bearer;
 mod browser;
 mod cancel;
@@ -14,6 +15,7 @@ mod codes;
 mod command_line;
 mod console;
 mod contest;
+mod deploy;
 mod endurance;
 mod exception;
 mod extend;
@@ -58,12 +60,14 @@ fn main() -> std::process::ExitCode {
         access::tests(),
         action::tests(),
         assignment::tests(),
+        backup::tests(),
         bearer::tests(),
         browser::tests(),
         limit::tests(),
         cancel::tests(),
         codes::tests(),
         contest::tests(),
+        deploy::tests(),
         endurance::tests(),
         extend::tests(),
         reader::tests(),

@@ -5,7 +5,7 @@
 //! attempts, exceptions and orders, their deadlines, what may be done next, and the statistics. At the end of a run the whole database is
 //! verified. Sequences of a run share a database and have products, orders and accounts of their own.
 //!
-//! A run tries 250 sequences on each engine, the same ones every time. `CLAIMCHECK_MODEL_SEQUENCES` asks for more or fewer, and
+//! A run tries 250 sequences on each engine, the same ones every time. `CLAIMCHECK_TEST_SEQUENCES` asks for more or fewer, and
 //! `CLAIMCHECK_MODEL_SEED` for others. What fails is shrunk to the shortest sequence that does.
 
 #![expect(clippy::expect_used, reason = "a test that fails should panic")]
@@ -76,7 +76,7 @@ async fn the_service_does_what_the_design_says(database: Database) {
 /// Tries sequence after sequence; the shortest one that fails, if any does.
 fn explore(service: Service) -> Result<(), String> {
     let sequences =
-        harness::variable("CLAIMCHECK_MODEL_SEQUENCES").map_or(SEQUENCES, |text| text.parse().expect("a number"));
+        harness::variable("CLAIMCHECK_TEST_SEQUENCES").map_or(SEQUENCES, |text| text.parse().expect("a number"));
     let seed: u64 = harness::variable("CLAIMCHECK_MODEL_SEED").map_or(1, |text| text.parse().expect("a number"));
     let config = Config { cases: sequences, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
     let mut bytes = [0; 32];

@@ -37,6 +37,9 @@ impl fmt::Display for Engine {
     }
 }
 
+/// SQLite's file in the directory of its database.
+const FILE: &str = "claimcheck.db";
+
 /// A database that one test has to itself; clones are the same one.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
@@ -71,6 +74,21 @@ impl Database {
         }
     }
 
+    /// What comes of a backup of this one, made and restored as `deploy/README.md` says, whoever uses it meanwhile. None where the programs
+    /// for that are missing.
+    pub async fn restored(&self) -> Option<Self> {
+        let copy = self.empty().await;
+        if let (Some(from), Some(to)) = (&self.0.name, &copy.0.name) {
+            postgres::copy(from, to)?;
+            return Some(copy);
+        }
+        let connection = self.connect().await;
+        let file = copy.directory().join(FILE);
+        run(&connection, &format!("VACUUM INTO '{}'", file.display())).await;
+        connection.close().await.expect("an orderly end");
+        Some(copy)
+    }
+
     pub fn engine(&self) -> Engine {
         self.0.engine
     }
@@ -99,7 +117,7 @@ impl Database {
 
     fn in_file() -> (Self, std::path::PathBuf) {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let file = directory.path().join("claimcheck.db");
+        let file = directory.path().join(FILE);
         let url = format!("sqlite://{}?mode=rwc", file.display());
         (Self(Arc::new(Inner { engine: Engine::Sqlite, url, name: None, directory })), file)
     }

@@ -80,6 +80,22 @@ pub fn build() -> String {
     format!("{}.{}.{}", file.mtime(), file.mtime_nsec(), file.len())
 }
 
+/// Fills the empty database `to` with a dump of `from`. None where there are no programs for that.
+pub fn copy(from: &str, to: &str) -> Option<()> {
+    let programs = programs::found().as_ref().ok()?;
+    let home = tempfile::tempdir().expect("a directory");
+    programs::hand_over(home.path()).expect("its owner");
+    let dumped = programs.run("pg_dump", home.path(), |pg_dump| {
+        pg_dump.args(["--format=custom", "--file=dump", "--dbname"]).arg(url(from));
+    });
+    dumped.expect("a dump");
+    let restored = programs.run("pg_restore", home.path(), |pg_restore| {
+        pg_restore.args(["--exit-on-error", "--dbname"]).arg(url(to)).arg("dump");
+    });
+    restored.expect("what was dumped");
+    Some(())
+}
+
 fn this_program() -> PathBuf {
     std::env::current_exe().expect("this program's path")
 }
