@@ -7,18 +7,26 @@
   const indicator = document.getElementById("live");
   const PAUSE = 800; // the least time between two looks
   const LATER = 5000; // before what failed or was refused is tried again
+  const PATIENCE = 15000; // for an answer
   const MINUTE = 60000; // after which what is told of times is no longer true
 
-  function say(state, words) {
+  let connection = null; // how the page is kept current, and in words
+  let outdated = false; // whether the last look at it failed
+  function tell() {
+    const [state, words] = outdated ? ["wait", "Out of date; trying again"] : connection;
     indicator.hidden = false;
     indicator.dataset.state = state;
     indicator.textContent = words;
   }
+  function say(state, words) {
+    connection = [state, words];
+    tell();
+  }
 
-  // Whether somebody is at work in it: an open form with something typed, or the focus in a field.
+  // Whether somebody is at work in it: an open form with something in it, or the focus in a field.
   function isInUse(part) {
     const field = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
-    return field || [...part.querySelectorAll("details[open] input:not([type=hidden])")].some((input) => input.value !== input.defaultValue);
+    return field || [...part.querySelectorAll("details[open] input:not([type=hidden])")].some((input) => input.value !== "");
   }
 
   const STOPS = "a[href], button, summary, [tabindex]";
@@ -42,10 +50,19 @@
   }
 
   async function look() {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (answer.redirected || answer.status === 401) return location.reload();
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(PATIENCE) });
     if (answer.status === 429 || answer.status >= 500) throw new Error(answer.statusText);
+    // Nobody is signed in any more, or there is no such page: the browser shows what there is instead.
+    if (answer.redirected || !answer.ok) return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // Somebody else has signed in, or another version is there, with another script.
+    if (page.querySelector(".who")?.textContent !== document.querySelector(".who").textContent) return location.reload();
+    const script = (of) => of.querySelector("script[src]").getAttribute("src");
+    if (script(page) !== script(document) && !isInUse(document.body)) return location.reload();
+    document.title = page.title;
+    // After a new sign-in the forms of the old one count no more.
+    const token = page.querySelector("input[name=token]").value;
+    for (const input of document.querySelectorAll("input[name=token]")) input.value = token;
     const once = document.querySelector("input[name=once]")?.value;
     const news = [];
     for (const old of document.querySelectorAll("[data-part]")) {
@@ -66,11 +83,18 @@
       again = true;
       return;
     }
+    const seen = () => {
+      outdated = false;
+      return PAUSE;
+    };
     const failed = () => {
-      again = true;
+      again = outdated = true;
       return LATER;
     };
-    looking = look().then(() => PAUSE, failed).then((time) => new Promise((done) => setTimeout(done, time))).then(() => {
+    looking = look().then(seen, failed).then((time) => {
+      if (connection) tell();
+      return time;
+    }).then((time) => new Promise((done) => setTimeout(done, time))).then(() => {
       looking = null;
       if (again) {
         again = false;
@@ -83,27 +107,29 @@
     return `/graphql?${new URLSearchParams({ query, variables: JSON.stringify(variables) })}`;
   }
 
-  // Follows a subscription for as long as the page is seen. The browser itself reconnects and says where it was; where it gave up, or the
-  // page was hidden meanwhile, the next stream begins after the last event that came. A page looks when it has lost its stream, which may
-  // be because nobody is signed in any more.
-  function follow(query, variables, onNext, onState, onLoss) {
+  // Follows a subscription for as long as the page is seen: a browser has few connections to a site, and a page that nobody sees takes none.
+  // The browser itself reconnects and says where it was; where it gave up, or the page was hidden meanwhile, the next stream begins after the
+  // last event that came. Tells of each answer, of its own state, of a stream that was lost, with the error's code if there was one, and of
+  // being seen again. What `persists` is taken up again after it was refused; anything else has ended with that.
+  function follow(query, variables, { persists, onNext, onState, onLoss, onReturn }) {
     let source = null;
     let timer = null;
     let last = null;
     let refused = null;
-    const stop = () => {
+    const pause = () => {
       clearTimeout(timer);
       if (source) source.close();
       source = null;
     };
     const later = () => {
-      stop();
+      pause();
       onState("wait", "Reconnecting");
-      onLoss?.(refused);
       timer = setTimeout(start, LATER);
+      onLoss(refused);
     };
     const start = () => {
-      stop();
+      pause();
+      if (document.hidden) return;
       source = new EventSource(address(query, last && "after" in variables ? { ...variables, after: last } : variables));
       source.onopen = () => onState("on", "Live");
       source.onmessage = (event) => { last = event.lastEventId || last; };
@@ -111,10 +137,10 @@
         last = event.lastEventId || last;
         const answer = JSON.parse(event.data);
         refused = answer.data ? null : answer.errors?.[0]?.extensions?.code;
-        if (!refused || !onLoss) onNext(answer);
+        onNext(answer);
       });
       source.addEventListener("complete", () => {
-        if (refused && onLoss) return later();
+        if (refused && persists) return later();
         stop();
         onState("off", "Ended");
       });
@@ -123,62 +149,87 @@
         if (source && source.readyState === EventSource.CLOSED) later();
       };
     };
+    const turn = () => {
+      if (document.hidden) return pause();
+      start();
+      onReturn?.();
+    };
+    const stop = () => {
+      pause();
+      document.removeEventListener("visibilitychange", turn);
+    };
+    document.addEventListener("visibilitychange", turn);
     start();
-    return { start, stop };
+    return stop;
   }
 
-  // A form that was refused has an address that nobody can look at: this is the one of its record.
+  // A form that was sent has an address that says so, or one that nobody can look at: this is the one of its record.
   if (page) history.replaceState(null, "", page);
 
   if (query) {
-    let hidden = false;
-    const stream = follow(query, JSON.parse(variables), lookSoon, say, (code) => {
-      // Where the page was in the journal counts no longer, as after a backup was put back: a new page is somewhere else. Once a minute.
-      const before = Number(sessionStorage.getItem("reloaded"));
-      if (!code?.startsWith("CURSOR_") || Date.now() - before < MINUTE) return lookSoon();
-      sessionStorage.setItem("reloaded", Date.now());
-      location.reload();
+    follow(query, JSON.parse(variables), {
+      persists: true,
+      onNext: (answer) => { if (answer.data) lookSoon(); },
+      onState: say,
+      // Nobody may be signed in any more. Or where the page was in the journal counts no longer, as after a backup was put back: a new page
+      // is somewhere else. Once a minute.
+      onLoss: (code) => {
+        const before = Number(sessionStorage.getItem("reloaded"));
+        if (!code?.startsWith("CURSOR_") || Date.now() - before < MINUTE) return lookSoon();
+        sessionStorage.setItem("reloaded", Date.now());
+        location.reload();
+      },
+      onReturn: lookSoon,
     });
     setInterval(() => { if (!document.hidden) lookSoon(); }, MINUTE);
-    document.addEventListener("visibilitychange", () => {
-      // A browser has few connections to a site: a page that nobody sees gives its one back.
-      if (document.hidden) {
-        hidden = true;
-        stream.stop();
-      } else if (hidden) {
-        hidden = false;
-        stream.start();
-        lookSoon();
-      }
-    });
   }
 
   const button = document.getElementById("follow");
   if (button) {
     const output = document.getElementById("output");
     const form = document.getElementById("ask");
-    let stream = null;
+    let stop = null;
+    const show = (text) => {
+      output.textContent = text;
+      document.getElementById("announce").textContent = "There is an answer.";
+    };
+    const ended = () => {
+      stop?.();
+      stop = null;
+      button.textContent = "Follow a subscription";
+    };
     button.hidden = false;
     button.addEventListener("click", () => {
-      if (stream) {
-        stream.stop();
-        stream = null;
-        button.textContent = "Follow a subscription";
+      if (stop) {
+        ended();
         return say("off", "Stopped");
       }
+      const query = form.elements.query.value;
       let given;
       try {
         given = JSON.parse(form.elements.variables.value || "{}");
       } catch (error) {
-        output.textContent = `The variables are not JSON: ${error.message}`;
-        return;
+        return show(`The variables are not JSON: ${error.message}`);
       }
       output.textContent = "";
       button.textContent = "Stop";
-      stream = follow(form.elements.query.value, given, (answer) => {
-        output.textContent = `${JSON.stringify(answer, null, 2)}\n${output.textContent}`.slice(0, 200000);
-        document.getElementById("announce").textContent = "There is an answer.";
-      }, say);
+      stop = follow(query, given, {
+        onNext: (answer) => show(`${JSON.stringify(answer, null, 2)}\n${output.textContent}`.slice(0, 200000)),
+        onState: (state, words) => {
+          if (state === "off") ended();
+          say(state, words);
+        },
+        // What the browser does not say: why there is no stream, where that is not the connection.
+        onLoss: async () => {
+          const reached = new AbortController();
+          const answer = await fetch(address(query, given), { headers: { accept: "text/event-stream" }, signal: reached.signal }).catch(() => null);
+          if (answer?.status === 401) return location.reload();
+          if (!answer || answer.ok || answer.status >= 500) return reached.abort();
+          show(await answer.text());
+          ended();
+          say("off", "Refused");
+        },
+      });
     });
   }
 

@@ -299,10 +299,10 @@ fn readiness(db: &Db, feed: &Feed) -> Readiness {
         let state = Arc::clone(&state);
         async move {
             let (db, feed) = &*state;
-            // They were applied when the database was opened, and a later version only adds to them.
             let database = db.head().await.is_ok();
+            let migrations = database && db.is_served().await;
             let keys = db.knows_all_codes().await.unwrap_or(database);
-            Report { database, migrations: database, keys, feed_lag: Some(feed.lag()) }
+            Report { database, migrations, keys, feed_lag: Some(feed.lag()) }
         }
     })
 }

@@ -95,6 +95,11 @@ impl Unit {
         self.assignments.iter().find(|assignment| !over(assignment.status))
     }
 
+    /// Who holds it, where that is for whoever looks to know.
+    pub fn own_holder(&self) -> Option<&Account> {
+        self.assignment()?.account.as_ref()
+    }
+
     pub fn open_exceptions(&self) -> Vec<&Exception> {
         self.exceptions.iter().filter(|exception| exception.is_open()).collect()
     }
@@ -161,8 +166,8 @@ async fn show(
     let now = visit.now();
     let mut offers = deed::of_unit(&unit, &viewer, now);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
-    let shell = Shell::new(visit, &viewer, "units").saying(notice);
-    let shell = shell.warning(alarm, format!("/console/entitlement/{}", unit.id));
+    let page = format!("/console/entitlement/{}", unit.id);
+    let shell = Shell::new(visit, &viewer, "units").saying(notice, alarm, page);
     let shell = shell.following(&feed_cursor, &json!({"entitlementId": unit.id}));
     let verdict = Verdict::of(&unit, now);
     Ok(shell::page(status, &Page { shell, now, verdict, offers, unit, first: before.is_empty() }))

@@ -192,7 +192,7 @@ async fn show(
     let mut offers = deed::of_exception(&matter.exception);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
     let page = format!("/console/exception/{}", matter.exception.id);
-    let shell = Shell::new(visit, &viewer, "exceptions").saying(notice).warning(alarm, page);
+    let shell = Shell::new(visit, &viewer, "exceptions").saying(notice, alarm, page);
     let shell = shell.following(&feed_cursor, &json!({"types": OPENED_OR_RESOLVED}));
     Ok(shell::page(status, &Page { shell, now: visit.now(), matter, offers }))
 }

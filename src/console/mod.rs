@@ -29,6 +29,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    response::Redirect,
     routing::{get, post},
 };
 
@@ -73,6 +74,7 @@ pub fn router(console: Console) -> Router {
     let largest = DefaultBodyLimit::max(console.limits.body_bytes);
     Router::new()
         .route("/console", get(overview::page))
+        .route("/console/", get(|| async { Redirect::permanent("/console") }))
         .route("/console/sign-in", get(sign_in::page).post(sign_in::enter))
         .route("/console/sign-in/provider", post(provider::send_away))
         .route("/console/sign-in/return", get(provider::come_back))

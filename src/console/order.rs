@@ -9,7 +9,7 @@ use super::{
     deed::{self, Deed, Offer, Refused},
     entitlement,
     moment::Moment,
-    record::{Account, Channel, Connection, Contact, Event, Money, Product, Statistics, Viewer},
+    record::{Account, Channel, Connection, Contact, Event, Id, Money, Product, Statistics, Viewer},
     shell::{self, Shell},
     unit::{Row, STATES, Steps, Turn},
     verdict::Verdict,
@@ -58,7 +58,29 @@ pub struct Order {
     pub lines: Vec<Line>,
     pub statistics: Statistics,
     pub entitlements: Connection<Row>,
+    pub suspended: Connection<Suspended>,
     pub timeline: Connection<Event>,
+}
+
+/// One of the first units that are suspended.
+#[derive(Deserialize)]
+pub struct Suspended {
+    pub assignment: Option<Id>,
+}
+
+impl Order {
+    /// The unit that the order is of, where it is of one: others have had its place before.
+    fn only(&self) -> Option<&Row> {
+        let (counts, rows) = (&self.statistics, &self.entitlements.nodes);
+        let replaced = rows.iter().filter(|row| row.replaced_by.is_some()).count();
+        let mut left = rows.iter().filter(|row| row.replaced_by.is_none());
+        left.next().filter(|_| left.next().is_none() && counts.units() == 1 + i64::try_from(replaced).unwrap_or(0))
+    }
+
+    /// The newest refusal among what is shown of what happened.
+    pub fn refusal(&self) -> Option<&Event> {
+        self.timeline.nodes.iter().rfind(|event| event.kind == "REDEMPTION_REJECTED")
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,16 +126,16 @@ async fn show(
     let (order, now) = (order.ok_or(Trouble::Missing)?, visit.now());
     let open = exceptions.total_count.unwrap_or_default();
     let matters: Vec<Matter> = exceptions.nodes.into_iter().rev().collect();
-    let verdict = match order.entitlements.nodes.as_slice() {
+    let verdict = match order.only() {
         // What is asked about an order of one unit is asked about that.
-        [only] if order.statistics.units() == 1 => Verdict::of(&entitlement::read(visit, &only.id, "").await?.2, now),
-        _ => Verdict::of_order(&order, &matters),
+        Some(only) => Verdict::of(&entitlement::read(visit, &only.id, "").await?.2, now),
+        None => Verdict::of_order(&order, &matters),
     };
     let mut offers = deed::of_order(&order, &viewer);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
     let notice = turn.done.as_deref().and_then(deed::done);
-    let shell = Shell::new(visit, &viewer, "units").saying(notice);
-    let shell = shell.warning(alarm, format!("/console/order/{}", order.id));
+    let page = format!("/console/order/{}", order.id);
+    let shell = Shell::new(visit, &viewer, "units").saying(notice, alarm, page);
     let shell = shell.following(&feed_cursor, &json!({"orderId": order.id}));
     let steps = turn.steps(&format!("/console/order/{id}"), &order.entitlements.page_info);
     Ok(shell::page(status, &Page { shell, now, turn, steps, offers, verdict, matters, open, order }))

@@ -31,7 +31,7 @@ pub struct Shell {
     /// What went wrong, likewise.
     pub alarm: Option<String>,
     pub live: Option<Live>,
-    /// The address of the page, where it came as the answer to a form that was sent elsewhere.
+    /// The address of the page, where it came as the answer to a form, by another one.
     pub page: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct Live {
 
 /// What pages follow.
 pub const LIVE: &str =
-    "subscription ($after: Cursor, $filter: EventFilter) { events(after: $after, filter: $filter) { type } }";
+    "subscription Live($after: Cursor, $filter: EventFilter) { events(after: $after, filter: $filter) { type } }";
 
 impl Shell {
     pub fn new(visit: &Visit, viewer: &Viewer, section: &'static str) -> Self {
@@ -77,15 +77,10 @@ impl Shell {
         Self { sought: Some(what.to_owned()), ..self }
     }
 
-    /// The same after something was done.
-    pub fn saying(self, notice: Option<&str>) -> Self {
-        Self { notice: notice.map(str::to_owned), ..self }
-    }
-
-    /// The same after something was refused, for the record whose page this is.
-    pub fn warning(self, alarm: Option<String>, page: String) -> Self {
-        let page = alarm.is_some().then_some(page);
-        Self { alarm, page, ..self }
+    /// The same after something was done to the record whose page this is, or refused.
+    pub fn saying(self, notice: Option<&str>, alarm: Option<String>, page: String) -> Self {
+        let page = (notice.is_some() || alarm.is_some()).then_some(page);
+        Self { notice: notice.map(str::to_owned), alarm, page, ..self }
     }
 
     pub fn is(&self, section: &str) -> bool {

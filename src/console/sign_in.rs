@@ -58,7 +58,7 @@ pub fn show(console: &Console, headers: &HeaderMap, to: &str, status: StatusCode
     };
     let provider = console.auth.provider().map(Provider::name);
     let page = shell::page(status, &Page { token, to, alarm, provider });
-    ([(header::SET_COOKIE, cookie)], page).into_response()
+    (AppendHeaders(cookie.map(|cookie| (header::SET_COOKIE, cookie))), page).into_response()
 }
 
 /// Signs in, and goes on to where somebody wanted to go.

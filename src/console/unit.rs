@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{
     moment::Moment,
     record::{
-        Account, AssignmentStatus, Channel, Code, Connection, Contact, OrderLink, PageInfo, Product, UnitStatus, Viewer,
+        Account, AssignmentStatus, Channel, Code, Connection, Contact, Id, OrderLink, PageInfo, Product, UnitStatus,
+        Viewer,
     },
     shell::{self, Shell},
     visit::{Asked, Trouble, Visit},
@@ -115,6 +116,8 @@ pub struct Row {
     pub activation_code: Option<Code>,
     pub reservation: Option<Held>,
     pub assignment: Option<Assigned>,
+    /// Where a page asks for it.
+    pub replaced_by: Option<Id>,
 }
 
 #[derive(Deserialize)]

@@ -39,16 +39,20 @@ impl Verdict {
     pub fn of_order(order: &Order, open: &[Matter]) -> Self {
         let sold = Sold::of(&order.statistics);
         let (tone, headline) = sold.headline(order.status == "CANCELLED", !open.is_empty());
-        let failure = open.iter().max_by_key(|matter| matter.opened_at);
-        let failure = failure
-            .map(|matter| format!("{}: {}.", matter.opened_at, word::reason(&matter.reason).trim_end_matches('.')));
+        let matters = open.iter().map(|matter| (matter.opened_at, word::reason(&matter.reason)));
+        let refusal = order.refusal().map(|event| {
+            let reason = event.reason.as_deref().map(|reason| format!(", for {}", word::refusal(reason)));
+            (event.occurred_at, format!("a redemption was refused{}", reason.unwrap_or_default()))
+        });
+        let failure = matters.chain(refusal).max_by_key(|(at, _)| *at);
+        let failure = failure.map(|(at, text)| format!("{at}: {}.", text.trim_end_matches('.')));
         let advice = match open.len() {
             0 if sold.suspended > 0 => "Resume what is suspended once the reason is gone.",
             0 if sold.pending > 0 => "Some of it is still being set up, or waits for its holder: look at those units.",
             0 if sold.free > 0 => "Nothing needs to be done. What is about one unit stands on its own page.",
             0 => "Nothing needs to be done.",
-            1 => "An exception is open: resolve it, and what that takes is done.",
-            _ => "Exceptions are open: resolve them, and what that takes is done.",
+            1 => "An exception is open: see there what it takes.",
+            _ => "Exceptions are open: see there what they take.",
         };
         Self {
             tone,
@@ -56,11 +60,11 @@ impl Verdict {
             valid: sold.valid(),
             used: match sold.used {
                 0 => "No.".to_owned(),
-                used if used == sold.all => "Yes, all of it.".to_owned(),
-                used => format!("{} of {} units.", word::number(used), word::number(sold.all)),
+                used if used == sold.left => "Yes, all of it.".to_owned(),
+                used => format!("{} of {} units.", word::number(used), word::number(sold.left)),
             },
             held: sold.held(&order.statistics),
-            failure: failure.unwrap_or_else(|| "None that is open.".to_owned()),
+            failure: failure.unwrap_or_else(|| "None of late.".to_owned()),
             advice: vec![advice.to_owned()],
         }
     }
@@ -68,7 +72,9 @@ impl Verdict {
 
 /// The units of an order, as far as they are alike.
 struct Sold {
-    all: i64,
+    /// Those that have not ended, and those that have: revoked, replaced or expired.
+    left: i64,
+    ended: i64,
     /// Those that may still be claimed, those that somebody has, and those that are of no use for now.
     free: i64,
     used: i64,
@@ -79,8 +85,10 @@ struct Sold {
 
 impl Sold {
     fn of(counts: &Statistics) -> Self {
+        let ended = counts.revoked + counts.expired;
         Self {
-            all: counts.units(),
+            left: counts.units() - ended,
+            ended,
             free: counts.unassigned + counts.reserved,
             used: counts.assigned + counts.active,
             suspended: counts.suspended,
@@ -89,16 +97,15 @@ impl Sold {
     }
 
     fn headline(&self, cancelled: bool, open: bool) -> (&'static str, String) {
-        let Self { all, free, used, suspended, pending } = *self;
-        let left = free + used + suspended;
+        let Self { left, free, used, suspended, pending, .. } = *self;
         let headline = match (free, used) {
             _ if left == 0 && cancelled => return ("over", "No longer valid: it was cancelled".to_owned()),
             _ if left == 0 => return ("over", "No longer valid: all of it has ended".to_owned()),
             _ if open => return ("bad", "Valid, and waiting for somebody to decide".to_owned()),
             (0, 0) => return ("bad", "Suspended: it cannot be used for now".to_owned()),
             (_, 0) => "Valid, and not used yet".to_owned(),
-            (0, _) if used == all => "Valid, and all of it is used".to_owned(),
-            _ => format!("Valid, and {} of {} units are used", word::number(used), word::number(all)),
+            _ if used == left => "Valid, and all of it is used".to_owned(),
+            _ => format!("Valid, and {} of {} units are used", word::number(used), word::number(left)),
         };
         match (pending, suspended) {
             (0, 0) => ("good", headline),
@@ -108,14 +115,17 @@ impl Sold {
     }
 
     fn valid(&self) -> String {
+        let count = |units: i64, what: &str| match units {
+            0 => String::new(),
+            units => format!(" {what}: {}.", word::number(units)),
+        };
         let valid = self.free + self.used;
-        let suspended =
-            if self.suspended > 0 { format!(" Suspended: {}.", word::number(self.suspended)) } else { String::new() };
-        match valid {
-            0 => format!("No.{suspended}"),
-            _ if valid == self.all => "Yes.".to_owned(),
-            _ => format!("{} of {} units are.{suspended}", word::number(valid), word::number(self.all)),
-        }
+        let answer = match valid {
+            0 => "No.".to_owned(),
+            _ if valid == self.left => "Yes.".to_owned(),
+            _ => format!("{} of {} units are.", word::number(valid), word::number(self.left)),
+        };
+        format!("{answer}{}{}", count(self.suspended, "Suspended"), count(self.ended, "Revoked, replaced or expired"))
     }
 
     fn held(&self, counts: &Statistics) -> String {
@@ -240,7 +250,11 @@ fn advice(unit: &Unit, standing: UnitStatus) -> Vec<String> {
     let mut advice = Vec::new();
     if let Some(exception) = unit.open_exceptions().first() {
         let kind = word::plain(&exception.kind).to_lowercase();
-        advice.push(format!("An exception is open ({kind}): resolve it, and what that takes is done."));
+        advice.push(if exception.allowed_resolutions.is_empty() {
+            format!("An exception is open ({kind}): the support desk decides about it.")
+        } else {
+            format!("An exception is open ({kind}): resolve it, and what that takes is done.")
+        });
     }
     if unit.replaced_by.is_some() {
         advice.push("Go by the entitlement that took its place.".to_owned());
@@ -268,8 +282,14 @@ fn by_state(unit: &Unit, standing: UnitStatus) -> Option<&'static str> {
             Some("Where the code was lost, replace it by a new one.")
         }
         (UnitStatus::Reserved, _) => Some("It becomes free when the hold runs out, or when you release it."),
-        (UnitStatus::Assigned, Some(AssignmentStatus::AwaitingInput)) => {
-            Some("Ask the holder for what is missing and enter it, or release the assignment.")
+        (UnitStatus::Assigned, Some(AssignmentStatus::AwaitingInput)) => Some(match unit.own_holder() {
+            Some(_) => "Ask the holder for what is missing and enter it, or release the assignment.",
+            None => "Whoever it was redeemed with has to enter what is missing.",
+        }),
+        (_, Some(AssignmentStatus::Failed | AssignmentStatus::DeprovisionFailed))
+            if unit.open_exceptions().is_empty() =>
+        {
+            Some("It stays as it is until it is tried again or given up.")
         }
         (UnitStatus::Suspended, _) if unit.allows("RESUME") => Some("Resume it once the reason is gone."),
         (UnitStatus::Expired, _) if unit.allows("EXTEND") => Some("Extend it to a new date, or reissue it."),

@@ -142,13 +142,19 @@ impl Sessions {
         Some(Session { pass: content.pass(ends)?, token: self.token(value) })
     }
 
-    /// A guest that makes a request, as the value of `Set-Cookie`, and what a form must bring along for it.
-    pub fn welcome(&self, headers: &HeaderMap) -> Option<(HeaderValue, Token)> {
+    /// A guest that makes a request, as the value of `Set-Cookie`, and what a form must bring along for it. One that has been here lately
+    /// stays who it was, with every form it has open.
+    pub fn welcome(&self, headers: &HeaderMap) -> Option<(Option<HeaderValue>, Token)> {
         let over_https = came_over_https(headers);
+        let known = GUEST.find(headers, over_https);
+        let lasts = |value| Some(self.seal.open::<()>(&GUEST, value, over_https)?.0 > self.seal.now() + LASTING / 2);
+        if let Some(value) = known.filter(|value| lasts(value) == Some(true)) {
+            return Some((None, self.token(value)));
+        }
         let cookie = self.seal.close(&GUEST, &(), self.seal.now() + LASTING, over_https)?;
         let pair = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
         let token = self.token(GUEST.find(&pair, over_https)?);
-        Some((cookie, token))
+        Some((Some(cookie), token))
     }
 
     /// What forms may bring along for one that has been here before. Whether a page was asked for over HTTPS is not always to be seen, so it
@@ -302,9 +308,12 @@ mod tests {
         let welcome = || sessions(&clock).welcome(&HeaderMap::new()).unwrap();
         let ((cookie, one), (_, other)) = (welcome(), welcome());
         assert!(one.0 != other.0);
+        let cookie = cookie.unwrap();
         let headers = HeaderMap::from_iter([(header::COOKIE, cookie.clone())]);
         let known = sessions(&clock).guests(&headers);
         assert!(known.iter().any(|token| token.is(&one.0)) && found(&clock, &cookie).is_none());
+        let (again, same) = sessions(&clock).welcome(&headers).unwrap();
+        assert!(again.is_none() && same.is(&one.0), "who opens a second form may send the first");
         let guest = cookie.to_str().unwrap().split_once(['=', ';']).unwrap().1.split(';').next().unwrap();
         for value in ["", "x", "!", &"A".repeat(200), guest] {
             assert!(found(&clock, &format!("claimcheck_session={value}").parse().unwrap()).is_none(), "{value}");

@@ -94,6 +94,11 @@ impl Db {
         })))
     }
 
+    /// Whether the schema is one that this version gets on with: a newer one may have migrated it since it was opened.
+    pub async fn is_served(&self) -> bool {
+        refuse_foreign(self.reader(), "").await.is_ok()
+    }
+
     /// Applies the migrations that are missing. Several processes may do so at once: on PostgreSQL they wait for each other, on SQLite
     /// whoever comes second finds the work done when it looks again.
     async fn migrate(&self, url: &str) -> Result<(), DbErr> {

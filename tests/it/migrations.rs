@@ -1,11 +1,12 @@
 //! Bringing a database up to date: from nothing, again, and by several processes at once.
 
 use migration::{Migrator, MigratorTrait as _};
+use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Statement};
 use serde_json::json;
 
 use crate::harness::{
-    App, Database, Engine, Shop, Test, both_engines,
+    App, Client, Database, Engine, Shop, Test, both_engines,
     program::{Program, Running},
     shop::{Placed, product},
 };
@@ -131,8 +132,14 @@ async fn an_old_node_gets_on_with_a_schema_that_was_made_for_it(app: App) {
 }
 
 async fn an_old_node_refuses_a_schema_that_was_not(database: Database) {
+    let mut running = Program::over(&database).start(&["serve"]);
+    let stranger = Client::new(running.address(), None);
     for name in ["m29990101_999999_think_for_999998", "m29990101_999999_think"] {
         migrate_by_a_newer_version(&database, name, &[]).await;
+        let answer = stranger.get("/readyz").send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let report: serde_json::Value = answer.json().await.expect("JSON");
+        assert_eq!((report.get("database"), report.get("migrations")), (Some(&json!(true)), Some(&json!(false))));
         for command in [&["serve"][..], &["migrate", "up"], &["verify"]] {
             let ran = Program::over(&database).run(command);
             let line = ran.refusal(1);

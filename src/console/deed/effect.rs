@@ -141,16 +141,25 @@ pub fn on_exception(name: &str, kind: &str) -> Vec<String> {
     vec![about.to_owned(), "The exception is closed with your reason.".to_owned()]
 }
 
-/// What becomes of an order.
-pub fn on_order(name: &str, free: i64, held: i64) -> Vec<String> {
-    if name == "cancel" {
-        let rest = if held > 0 { format!("The {held} that somebody has stay as they are.") } else { String::new() };
-        let free = format!("{free} of its units are revoked, and their codes stop working.");
-        [free, rest].into_iter().filter(|sentence| !sentence.is_empty()).collect()
-    } else {
-        vec![
-            format!("All that is left of it is revoked: {free} units that nobody has, and {held} that somebody loses."),
-            "What was set up for them is taken down. This cannot be undone.".to_owned(),
+/// What becomes of an order with so many units that nobody has, that somebody has, and that are suspended.
+pub fn on_order(name: &str, free: i64, held: i64, suspended: i64) -> Vec<String> {
+    let told = if name == "cancel" {
+        [
+            (free, format!("{free} of its units are revoked, and their codes stop working.")),
+            (suspended, format!("Of {suspended} suspended, those that nobody has are revoked as well.")),
+            (held, format!("The {held} that somebody has stay as they are.")),
         ]
-    }
+    } else {
+        [
+            (
+                1,
+                format!(
+                    "All that is left of it is revoked: {free} units that nobody has, and {held} that somebody loses."
+                ),
+            ),
+            (suspended, format!("{suspended} suspended are revoked as well, whoever has them.")),
+            (1, "What was set up for them is taken down. This cannot be undone.".to_owned()),
+        ]
+    };
+    told.into_iter().filter(|(units, _)| *units > 0).map(|(_, sentence)| sentence).collect()
 }

@@ -102,10 +102,10 @@ fn page(unit: &Unit) -> String {
     format!("/console/entitlement/{}", unit.id)
 }
 
-/// What an assignment waits for, a field each.
+/// What an assignment waits for, a field each. It is entered where the account is known.
 fn inform(deed: &'static Deed, unit: &Unit, standing: UnitStatus) -> Option<Offer> {
     let assignment = unit.assignment().filter(|assignment| assignment.status == AssignmentStatus::AwaitingInput)?;
-    if standing != UnitStatus::Assigned {
+    if standing != UnitStatus::Assigned || unit.own_holder().is_none() {
         return None;
     }
     let effect = vec!["With the last of it the assignment goes on.".to_owned()];
@@ -148,14 +148,15 @@ pub fn of_exception(exception: &Exception) -> Vec<Offer> {
 pub fn of_order(order: &Order, viewer: &Viewer) -> Vec<Offer> {
     let counts = &order.statistics;
     let (free, held) = (counts.unassigned + counts.reserved, counts.assigned + counts.active);
+    let idle = order.suspended.nodes.iter().any(|unit| unit.assignment.is_none());
     let page = format!("/console/order/{}", order.id);
     let allowed = |deed: &&Deed| match deed.name {
         _ if order.status == "CANCELLED" => false,
-        "cancel" => free > 0,
-        _ => held > 0 && viewer.role != "PARTNER",
+        "cancel" => free > 0 || idle,
+        _ => held + counts.suspended > 0 && viewer.role != "PARTNER",
     };
     let offer = |deed: &'static Deed| {
-        let effect = effect::on_order(deed.name, free, held);
+        let effect = effect::on_order(deed.name, free, held, counts.suspended);
         Offer::of(deed, &page, &order.id, Some(order.version), effect)
     };
     ORDER.iter().filter(allowed).map(offer).collect()

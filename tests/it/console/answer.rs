@@ -11,6 +11,8 @@ pub fn tests() -> Vec<Test> {
     both_engines![
         an_order_of_one_unit_answers_as_that,
         an_order_of_several_answers_in_numbers,
+        an_order_answers_for_what_is_left_of_it,
+        what_is_suspended_can_be_cancelled,
         a_choice_has_an_address_and_no_code_is_in_one,
         the_address_of_a_form_leads_to_its_page,
         an_attempt_downstream_is_found_by_its_id,
@@ -45,7 +47,7 @@ async fn an_order_of_several_answers_in_numbers(app: App) {
         "Valid? Yes.",
         "Used? 1 of 3 units.",
         "1 by an account, 1 for an account, 1 by nobody yet.",
-        "Last failure None that is open.",
+        "Last failure None of late.",
     ] {
         page.says(words);
     }
@@ -54,9 +56,46 @@ async fn an_order_of_several_answers_in_numbers(app: App) {
     let page = visitor.open(&order).await;
     page.says("Valid, and waiting for somebody to decide");
     page.says("2 of 3 units are. Suspended: 1.");
+    page.says("Of 1 suspended, those that nobody has are revoked as well.");
     visitor.open(&page.link("Redemption rejected")).await.says("Redemption rejected: open");
     let form = visitor.open(&order).await.form("/cancel-all").with("reason", "never paid");
     visitor.send(&form).await.says("No longer valid: it was cancelled");
+}
+
+async fn an_order_answers_for_what_is_left_of_it(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let mut visitor = support(&app).await;
+    let order = format!("/console/order/{}", desk.placed.order);
+    let anew = act(&desk.support, "reissueEntitlement", desk.unit(0)).await.done();
+    desk.shop.redeem(&anew.text("/issuedCode/code"), "bo").await;
+    let page = visitor.open(&order).await;
+    page.says("Valid, used and active");
+    page.says("Held by bo. Active.");
+
+    let two = desk.shop.place("o-2", json!([{"sku": "P", "quantity": 2}])).await;
+    let first = two.units.first().expect("a unit");
+    act(&desk.support, "revokeEntitlement", first).await.done();
+    desk.shop.redeem(two.codes.first().expect("a code"), "cy").await;
+    let page = visitor.open(&format!("/console/order/{}", two.order)).await;
+    page.says("Valid? Yes. Revoked, replaced or expired: 1.");
+    page.says("a redemption was refused, for it had been revoked.");
+}
+
+async fn what_is_suspended_can_be_cancelled(app: App) {
+    let desk = Desk::open(&app, json!({}), 2).await;
+    let mut visitor = support(&app).await;
+    let order = format!("/console/order/{}", desk.placed.order);
+    desk.assign(desk.unit(0), "bo").await;
+    for unit in &desk.placed.units {
+        act(&desk.support, "suspendEntitlement", unit).await.done();
+    }
+    let page = visitor.open(&order).await;
+    page.says("2 suspended are revoked as well, whoever has them.");
+    let page = visitor.send(&page.form("/cancel").with("reason", "not wanted")).await;
+    page.says("What nobody had was cancelled.");
+    assert!(page.html.contains(&format!("data-page=\"{order}\"")), "an address that says so says so once");
+    assert!(!page.actions().contains(&format!("{order}/cancel")), "nobody has none of the rest");
+    visitor.send(&page.form("/cancel-all").with("reason", "at all")).await.says("No longer valid: it was cancelled");
 }
 
 async fn a_choice_has_an_address_and_no_code_is_in_one(app: App) {

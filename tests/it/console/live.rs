@@ -15,6 +15,9 @@ pub fn tests() -> Vec<Test> {
         an_open_page_is_kept_current,
         lists_are_kept_current,
         a_page_follows_its_record_after_a_refusal,
+        a_page_outlives_the_session_it_was_opened_in,
+        a_page_that_nobody_sees_takes_no_connection,
+        a_page_that_is_out_of_date_says_so,
         a_page_of_nobody_leads_to_the_sign_in,
         a_lost_connection_is_taken_up_again,
         a_foreign_record_is_not_found_by_its_address,
@@ -147,6 +150,64 @@ async fn a_page_follows_its_record_after_a_refusal(app: App) {
     is_live(&mut tab).await;
     desk.assign(desk.unit(0), "bo").await;
     tab.comes_to_say("Held by bo. Active.").await;
+    let kept = "document.querySelector('form[action$=\"/extend\"]').elements.reason.value === 'a word'";
+    tab.becomes("what was written", kept).await;
+    tab.becomes("a title that keeps up", "document.title.startsWith('The P: Valid, used and active')").await;
+}
+
+async fn a_page_outlives_the_session_it_was_opened_in(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    tab.goto(&format!("/console/entitlement/{}", desk.unit(0))).await;
+    is_live(&mut tab).await;
+    // As in another tab.
+    let secret = json!(desk.support.secret());
+    let anew = format!(
+        "(async () => {{ const page = new DOMParser().parseFromString(await (await fetch('/console/sign-in')).text(), 'text/html'); \
+         const body = new URLSearchParams({{ token: page.querySelector('input[name=token]').value, key: {secret} }}); \
+         return (await fetch('/console/sign-in', {{ method: 'POST', body }})).ok; }})()"
+    );
+    assert_eq!(tab.evaluate(&anew).await, Some(json!(true)));
+    desk.assign(desk.unit(0), "bo").await;
+    tab.comes_to_say("Held by bo. Active.").await;
+    tab.leave("document.querySelector('#what').value = 'o-1'; document.querySelector('.search').requestSubmit()").await;
+    tab.comes_to_say("Valid, used and active").await;
+}
+
+async fn a_page_that_nobody_sees_takes_no_connection(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    tab.begin_with(
+        "window.hides = (hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true }); \
+         document.dispatchEvent(new Event('visibilitychange')); }; hides(true); window.streams = []; \
+         window.EventSource = class extends EventSource { constructor(address) { super(address); streams.push(this); } };",
+    )
+    .await;
+    tab.goto(&format!("/console/entitlement/{}", desk.unit(0))).await;
+    assert_eq!(tab.evaluate("streams.length").await, Some(json!(0)));
+    tab.evaluate("hides(false)").await;
+    is_live(&mut tab).await;
+    tab.evaluate("hides(true)").await;
+    assert_eq!(tab.evaluate("streams.map((stream) => stream.readyState)").await, Some(json!([2])), "closed");
+    desk.assign(desk.unit(0), "bo").await;
+    tab.evaluate("hides(false)").await;
+    tab.comes_to_say("Held by bo. Active.").await;
+}
+
+async fn a_page_that_is_out_of_date_says_so(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    let browser = Browser::start();
+    let mut tab = desk_tab(&app, &browser).await;
+    tab.goto(&format!("/console/entitlement/{}", desk.unit(0))).await;
+    is_live(&mut tab).await;
+    tab.evaluate("window.network = fetch; window.fetch = () => Promise.reject(new Error('away'))").await;
+    desk.assign(desk.unit(0), "bo").await;
+    tab.becomes("a warning", "document.querySelector('#live').textContent.startsWith('Out of date')").await;
+    tab.evaluate("window.fetch = network").await;
+    tab.comes_to_say("Held by bo. Active.").await;
+    is_live(&mut tab).await;
 }
 
 async fn a_page_of_nobody_leads_to_the_sign_in(app: App) {
@@ -203,4 +264,12 @@ async fn a_subscription_is_followed_on_the_query_page(app: App) {
     is_live(&mut tab).await;
     desk.shop.redeem(desk.code(0), "bo").await;
     tab.becomes("an event", "document.querySelector('#output').textContent.includes('CODE_REDEEMED')").await;
+
+    // What is no subscription is answered, and not asked for ever.
+    let script = "document.querySelector('#follow').click(); \
+        document.querySelector('#query').value = 'mutation { nothing }'; document.querySelector('#follow').click()";
+    tab.evaluate(script).await;
+    tab.becomes("a refusal", "document.querySelector('#live').textContent === 'Refused'").await;
+    tab.becomes("the answer", "document.querySelector('#output').textContent.includes('errors')").await;
+    tab.becomes("a button", "document.querySelector('#follow').textContent === 'Follow a subscription'").await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{partner, support};
 use crate::harness::{
-    App, Desk, Test, both_engines,
+    App, Desk, Shop, Test, both_engines,
     desk::{act, release},
     visitor::{Form, Visitor},
 };
@@ -14,7 +14,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Terms, what is done to each unit, and what a page about it must offer the desk at least.
-const SITUATIONS: [(&str, &[&str], &[&str]); 14] = [
+const SITUATIONS: [(&str, &[&str], &[&str]); 15] = [
     (
         "{}",
         &[],
@@ -26,6 +26,7 @@ const SITUATIONS: [(&str, &[&str], &[&str]); 14] = [
     (r#"{"reservationMinutes": 30, "reservationMaxMinutes": 30}"#, &["reserve"], &["let-go"]),
     ("{}", &["assign"], &["release", "suspend", "revoke", "reissue"]),
     (r#"{"requiredInput": ["seat"]}"#, &["assign"], &["inform", "release"]),
+    (r#"{"requiredInput": ["seat"]}"#, &["abroad"], &["inform", "release"]),
     (r#"{"provisioning": "EXTERNAL"}"#, &["assign"], &["release"]),
     (r#"{"provisioning": "EXTERNAL"}"#, &["assign", "fail"], &["retry", "release"]),
     (r#"{"reassignable": false}"#, &["assign"], &["suspend"]),
@@ -46,6 +47,13 @@ async fn bring(desk: &Desk, steps: &[&str]) {
         if *step == "day" {
             desk.app.clock.advance(std::time::Duration::from_hours(25));
             desk.app.sweep().await;
+            continue;
+        }
+        if *step == "abroad" {
+            let other = Shop::open(&desk.app, "Beta").await;
+            for code in &desk.placed.codes {
+                assert_eq!(other.redeem(code, "zed").await.code(), None);
+            }
             continue;
         }
         for unit in &desk.placed.units {

@@ -154,6 +154,12 @@ impl Tab {
         seen.await;
     }
 
+    /// Has a script run before those of every page to come.
+    pub async fn begin_with(&mut self, script: &str) {
+        self.command("Page.enable", json!({})).await;
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({"source": script})).await;
+    }
+
     /// Goes to an address, and waits until its page is there.
     pub async fn goto(&mut self, address: &str) {
         self.leave(&format!("location.assign({})", json!(format!("{}{address}", self.origin)))).await;
