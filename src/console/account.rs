@@ -1,4 +1,4 @@
-//! The page of an account: what it holds, and what it held.
+//! The page of an account: what it holds and held, what is held for it, and what it bought.
 
 use askama::Template;
 use axum::{extract::Path, http::StatusCode, response::Response};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     moment::Moment,
-    record::{AssignmentStatus, Connection, Named, UnitLink, Viewer},
+    record::{AssignmentStatus, Channel, Connection, Named, UnitLink, Viewer},
     shell::{self, Shell},
     unit::{Steps, Turn, paging},
     visit::{Asked, Trouble, Visit},
@@ -34,7 +34,28 @@ struct Account {
     email: Option<String>,
     created_at: Moment,
     partner: Named,
+    reservations: Connection<Hold>,
+    orders: Connection<Bought>,
     assignments: Connection<Holding>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hold {
+    id: String,
+    expires_at: Moment,
+    resource: Option<String>,
+    entitlement: UnitLink,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bought {
+    id: String,
+    external_reference: String,
+    placed_at: Moment,
+    status: String,
+    channel: Channel,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +75,11 @@ struct Page {
     shell: Shell,
     now: Moment,
     account: Account,
+    /// The newest, and how many there are.
+    holds: Vec<Hold>,
+    all_holds: i64,
+    orders: Vec<Bought>,
+    all_orders: i64,
     steps: Steps,
 }
 
@@ -62,8 +88,16 @@ pub async fn page(visit: Visit, Path(id): Path<String>, Asked(turn): Asked<Turn>
     let mut variables = paging(&turn.after, &turn.before, SIZE);
     variables.insert("id".to_owned(), id.as_str().into());
     let Answer { feed_cursor, viewer, account } = visit.ask(DOCUMENT, variables.into()).await?;
-    let account = account.ok_or(Trouble::Missing)?;
+    let mut account = account.ok_or(Trouble::Missing)?;
     let shell = Shell::new(&visit, &viewer, "units").following(&feed_cursor, &json!({"accountId": account.id}));
     let steps = turn.steps(&format!("/console/account/{id}"), &account.assignments.page_info);
-    Ok(shell::page(StatusCode::OK, &Page { shell, now: visit.now(), account, steps }))
+    let (holds, all_holds) = newest(&mut account.reservations);
+    let (orders, all_orders) = newest(&mut account.orders);
+    let now = visit.now();
+    Ok(shell::page(StatusCode::OK, &Page { shell, now, account, holds, all_holds, orders, all_orders, steps }))
+}
+
+/// The last of a list, newest first, and how many there are.
+fn newest<T>(list: &mut Connection<T>) -> (Vec<T>, i64) {
+    (std::mem::take(&mut list.nodes).into_iter().rev().collect(), list.total_count.unwrap_or_default())
 }

@@ -48,6 +48,7 @@ pub struct Unit {
     pub order_line: Option<Line>,
     pub activation_codes: Vec<Code>,
     pub reservation: Option<Reservation>,
+    pub reservations: Vec<Reservation>,
     pub assignments: Vec<Assignment>,
     pub replaces: Option<Id>,
     pub replaced_by: Option<Id>,

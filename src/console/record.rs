@@ -126,6 +126,7 @@ impl Code {
 pub struct Reservation {
     pub id: String,
     pub version: i64,
+    pub status: String,
     pub account: Option<Account>,
     pub resource: Option<String>,
     pub expires_at: Moment,

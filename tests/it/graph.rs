@@ -19,6 +19,7 @@ pub fn tests() -> Vec<Test> {
             an_order_leads_to_whoever_holds_its_units,
             an_assignment_leads_back_to_the_order,
             an_account_leads_to_the_orders_of_what_it_holds,
+            an_account_leads_to_what_it_bought_and_what_is_held_for_it,
             an_unclaimed_unit_has_a_code_and_no_holder,
             the_former_holders_of_a_hold_stay_visible,
             a_unit_s_timeline_begins_with_its_order,
@@ -108,6 +109,42 @@ async fn an_account_leads_to_the_orders_of_what_it_holds(app: App) {
         let expected = json!({"account": {"externalReference": "ann"}, "entitlement": {"order": {"externalReference": reference}}});
         assert_eq!(node, &expected);
     }
+}
+
+async fn an_account_leads_to_what_it_bought_and_what_is_held_for_it(app: App) {
+    let shop = shop_with_products(&app).await;
+    let (first, second) = (Shop::open(&app, "Beta").await, shop.open_below(&app, "Below").await);
+    let buyer = json!({"buyerAccount": {"externalReference": "ann"}});
+    let lines = json!([{"sku": "NOW", "quantity": 2}]);
+    first.place_with("foreign", lines.clone(), buyer.clone()).await;
+    let own = shop.place_with("own", lines.clone(), buyer.clone()).await;
+    let below = second.place_with("below", lines.clone(), buyer).await;
+    shop.place("nobody's", lines).await;
+    for (unit, minutes) in [(&own.units, 5), (&below.units, 10)] {
+        let account = json!({"externalReference": "ann"});
+        let input = json!({"entitlementId": unit.first(), "account": account, "minutes": minutes});
+        shop.key.mutate("reserveEntitlement", "reservation { id }", input).await.done();
+    }
+    let query = "query ($id: ID!) { order(id: $id) { buyerAccount {
+        orders(first: 1) { nodes { externalReference } totalCount }
+        below: orders(filter: { status: [CANCELLED] }) { totalCount }
+        reservations(last: 1) { nodes { status entitlement { id } account { externalReference } } totalCount }
+    } entitlements(first: 1) { nodes { reservations { status } } } } }";
+    let asked = json!({"id": own.order});
+    let answer = shop.key.query(query, asked.clone()).await;
+    let bought = json!({"nodes": [{"externalReference": "own"}], "totalCount": 2});
+    assert_eq!(answer.at("/order/buyerAccount/orders"), &bought);
+    assert_eq!(answer.at("/order/buyerAccount/below/totalCount"), 0);
+    let held =
+        json!({"status": "HELD", "entitlement": {"id": below.units.first()}, "account": {"externalReference": "ann"}});
+    assert_eq!(answer.at("/order/buyerAccount/reservations"), &json!({"nodes": [held], "totalCount": 2}));
+
+    // What has passed holds nothing, and is not forgotten.
+    app.clock.advance(std::time::Duration::from_mins(6));
+    app.sweep().await;
+    let answer = shop.key.query(query, asked).await;
+    assert_eq!(answer.at("/order/buyerAccount/reservations/totalCount"), 1);
+    assert_eq!(answer.at("/order/entitlements/nodes/0/reservations"), &json!([{"status": "EXPIRED"}]));
 }
 
 async fn an_unclaimed_unit_has_a_code_and_no_holder(app: App) {

@@ -12,6 +12,7 @@ pub mod entitlement;
 pub mod event;
 pub mod exception;
 pub mod order;
+pub mod reservation;
 mod sql;
 
 use std::{collections::BTreeSet, fmt::Debug, hash::Hash};

@@ -91,6 +91,13 @@ impl Criteria {
             .add_option(self.from.map(|from| Column::PlacedAt.gte(from)))
             .add_option(self.to.map(|to| Column::PlacedAt.lt(to)))
     }
+
+    /// Those of a record that `column` points to.
+    fn rows_of(&self, column: Column, scope: &Scope) -> Rows {
+        let sold = self.partners.as_ref().map(|partners| Column::PartnerId.is_in(partners.clone()));
+        let own = Condition::all().add(Expr::col((Entity, column)).eq(parent()));
+        Rows::of::<Entity>(vec![own.add(self.condition()).add_option(sold).add(visible::<Entity>(scope))])
+    }
 }
 
 fn has_line_of(product: ProductId) -> SimpleExpr {
@@ -142,8 +149,19 @@ impl Listing for OrdersOfChannel {
     type Node = Order;
 
     fn rows(&self, scope: &Scope) -> Rows {
-        let sold = self.0.partners.as_ref().map(|partners| Column::PartnerId.is_in(partners.clone()));
-        let own = Condition::all().add(Expr::col((Entity, Column::ChannelId)).eq(parent()));
-        Rows::of::<Entity>(vec![own.add(self.0.condition()).add_option(sold).add(visible::<Entity>(scope))])
+        self.0.rows_of(Column::ChannelId, scope)
+    }
+}
+
+/// The orders that an account bought.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OrdersOfBuyer(pub Criteria);
+
+impl Listing for OrdersOfBuyer {
+    type Row = Model;
+    type Node = Order;
+
+    fn rows(&self, scope: &Scope) -> Rows {
+        self.0.rows_of(Column::BuyerAccountId, scope)
     }
 }

@@ -1,15 +1,19 @@
-//! `Account`: who holds units.
+//! `Account`: who holds units, and buys them.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Assignment, Partner};
+use super::{Assignment, Order, Partner, Reservation};
 use crate::{
     entity::account::Model,
     graphql::{
         error::Fault,
-        list::assignment::{AssignmentFilter, AssignmentsOfAccount},
+        list::{
+            assignment::{AssignmentFilter, AssignmentsOfAccount},
+            order::{OrderFilter, OrdersOfBuyer},
+            reservation::HeldForAccount,
+        },
         page::{self, Arguments, Connection},
         scalars::DateTime,
         session::Session,
@@ -67,6 +71,46 @@ impl Account {
         let criteria = filter.unwrap_or_default().resolve(Session::of(ctx))?;
         page::connect_within(ctx, Arguments { first, after, last, before }, self.0.id, AssignmentsOfAccount(criteria))
             .await
+    }
+
+    /// The reservations that hold a unit for it, as far as they are yours to see.
+    #[graphql(complexity = "page::cost(first, last, child_complexity)")]
+    async fn reservations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Reservation>, Fault> {
+        page::connect_within(ctx, Arguments { first, after, last, before }, self.0.id, HeldForAccount).await
+    }
+
+    /// The orders it bought, as far as they are yours to see.
+    #[graphql(complexity = "page::cost(first, last, child_complexity)")]
+    async fn orders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "The size of the page, from the beginning of the list or from `after`: 0 to 100, 20 if neither this nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only nodes after this cursor.")] after: Option<String>,
+        #[graphql(
+            desc = "The size of the page, from the end of the list or from `before`: 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Only nodes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which of them.")] filter: Option<OrderFilter>,
+    ) -> Result<Connection<Order>, Fault> {
+        let criteria = filter.unwrap_or_default().resolve(Session::of(ctx)).await?;
+        page::connect_within(ctx, Arguments { first, after, last, before }, self.0.id, OrdersOfBuyer(criteria)).await
     }
 
     /// When it was first named.

@@ -18,6 +18,7 @@ use crate::{
             attempt::{AttemptsOfUnit, CodesOfUnit},
             event::TimelineOfUnit,
             exception::ExceptionsOfUnit,
+            reservation::ReservationsOfUnit,
         },
         loader::{ClaimOf, HoldOf, InForceOf, ReplacementOf},
         page::{self, Arguments, Connection},
@@ -117,6 +118,16 @@ impl Entitlement {
     /// The assignment that is in force. Null if none is.
     async fn assignment(&self, ctx: &Context<'_>) -> Option<Result<Assignment, Fault>> {
         Session::of(ctx).find(Some(InForceOf(self.0.id))).await
+    }
+
+    /// Its reservations with the former ones, newest first: for whom it is held, and was.
+    #[graphql(complexity = "page::newest_cost(first, child_complexity)")]
+    async fn reservations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 100, desc = "At most so many: 0 to 100.")] first: Option<i32>,
+    ) -> Result<Vec<Reservation>, Fault> {
+        page::newest_within(Session::of(ctx), first, self.0.id, ReservationsOfUnit).await
     }
 
     /// Its assignments with the former ones, newest first: who holds it, and who held it.

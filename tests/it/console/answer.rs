@@ -13,6 +13,7 @@ pub fn tests() -> Vec<Test> {
         an_order_of_several_answers_in_numbers,
         an_order_answers_for_what_is_left_of_it,
         what_is_suspended_can_be_cancelled,
+        an_account_is_shown_with_what_it_bought_and_what_is_held_for_it,
         a_choice_has_an_address_and_no_code_is_in_one,
         the_address_of_a_form_leads_to_its_page,
         an_attempt_downstream_is_found_by_its_id,
@@ -96,6 +97,17 @@ async fn what_is_suspended_can_be_cancelled(app: App) {
     assert!(page.html.contains(&format!("data-page=\"{order}\"")), "an address that says so says so once");
     assert!(!page.actions().contains(&format!("{order}/cancel")), "nobody has none of the rest");
     visitor.send(&page.form("/cancel-all").with("reason", "at all")).await.says("No longer valid: it was cancelled");
+}
+
+async fn an_account_is_shown_with_what_it_bought_and_what_is_held_for_it(app: App) {
+    let desk = Desk::open(&app, json!({}), 1).await;
+    desk.reserve(desk.unit(0), "bo").await;
+    let mut visitor = support(&app).await;
+    let buyer = search(&mut visitor, "ann").await;
+    buyer.says("What it bought Confirmed o-1");
+    assert_eq!(buyer.link("o-1"), format!("/console/order/{}", desk.placed.order));
+    search(&mut visitor, "bo").await.says("What is held for it Held The P until");
+    visitor.open(&format!("/console/entitlement/{}", desk.unit(0))).await.says("Reservation for bo Held made");
 }
 
 async fn a_choice_has_an_address_and_no_code_is_in_one(app: App) {
