@@ -1,7 +1,7 @@
 //! The settings of a process: the only reader of the environment.
 //!
 //! A [`Config`] is read once, whole, before anything is opened; what is malformed is one error that names the variable and the form its
-//! value must have. An empty variable counts as unset. Every limit is a `CLAIMCHECK_MAX_…` variable with the default below. An
+//! value must have. An empty variable counts as unset. [`Limits`] names the variable of each limit, and its default. An
 //! error never repeats a value, for the address of a database may hold its password; whoever wants to see the settings is shown what was
 //! asked for while they were read, so that nothing can be read and not shown. Clock and ids stand here too, so that a test can hold them still.
 
@@ -25,7 +25,7 @@ use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use self::variable::{Variables, malformed};
 pub use self::{
     document::Documents,
-    limit::Limits,
+    limit::{LARGEST_PAGE, Limits},
     origin::Networks,
     sign_in::{ClientSecret, SignIn},
     token::{Tokens, is_safe},
@@ -37,6 +37,8 @@ use crate::{clock::Clock, id::Ids};
 /// The database that is used where none is named.
 const DATABASE: &str = "sqlite:claimcheck.db";
 /// How old an event may be that somebody has missed who resumes, unless it is said otherwise.
+/// What is logged where nothing else is said.
+const LOG: &str = "info,sea_orm_migration=warn,sqlx=warn";
 const RETENTION_DAYS: i64 = 30;
 
 /// What a process needs to know before it starts.
@@ -55,7 +57,7 @@ pub struct Config {
     /// `CLAIMCHECK_RETENTION_DAYS`: how old an event may be that somebody has missed who resumes; none: any age.
     pub retention: Option<TimeDelta>,
     /// `CLAIMCHECK_LOG`: what is logged, as `info` or `warn,claimcheck=debug`.
-    pub log: Option<String>,
+    pub log: String,
     /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, or `/v1/traces` of `OTEL_EXPORTER_OTLP_ENDPOINT`: where spans are sent to, by OTLP over HTTP;
     /// nowhere unless one is set.
     pub collector: Option<String>,
@@ -115,7 +117,7 @@ impl Config {
             keys: None,
             reveal_days: 30,
             retention: Some(TimeDelta::days(RETENTION_DAYS)),
-            log: None,
+            log: LOG.to_owned(),
             collector: None,
             service_name: None,
             tokens: None,
@@ -150,7 +152,7 @@ impl Config {
             retention: Some(variable.number("CLAIMCHECK_RETENTION_DAYS", 0..=36_500, RETENTION_DAYS)?)
                 .filter(|days| *days > 0)
                 .map(TimeDelta::days),
-            log: variable.text("CLAIMCHECK_LOG", "info")?,
+            log: variable.text("CLAIMCHECK_LOG", LOG)?.unwrap_or_else(|| LOG.to_owned()),
             collector: collector(variable)?,
             service_name: variable.text("OTEL_SERVICE_NAME", "claimcheck")?,
             tokens: Tokens::read(variable)?,

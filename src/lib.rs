@@ -4,7 +4,7 @@
 //! request: [`http`] finds out who is asking and speaks the transports, [`graphql`] turns the request into reads through scoped finders or
 //! into one operation of the [`domain`], which runs in one transaction of the [`store`] over the [`entity`] records and appends to the
 //! journal; the [`feed`] reads the journal and tells whoever subscribed. The [`console`] is pages for people, over the same graph. [`task`] holds what runs by itself, [`service`] puts all of it
-//! together and is the only spawner, [`cli`] is the command line, [`config`] the only reader of the environment. [`metrics`] is what is counted for whoever watches it. [`clock`] and [`id`] are the
+//! together, [`cli`] is the command line, [`config`] the only reader of the environment. [`metrics`] is what is counted for whoever watches it. [`clock`] and [`id`] are the
 //! only sources of time and of ids.
 
 pub mod cli;

@@ -21,7 +21,7 @@ use prometheus_client::{
 };
 
 use self::name::Names;
-pub use self::reading::{Pool, Reading};
+pub use self::reading::Reading;
 
 /// What every name of ours begins with.
 const PREFIX: &str = "claimcheck";

@@ -1,4 +1,4 @@
-//! The composition root: opens everything, starts what runs by itself, serves, and ends it all in order. The only spawner.
+//! The composition root: opens everything, starts what runs as long as the service, serves, and ends it all in order.
 //!
 //! A service stops like this: it takes no new connections, sockets are told to come back elsewhere, what is under way finishes; then the
 //! loops end, then the database is closed. Each step has a deadline, so that nobody's slowness keeps a service from ending.
@@ -17,7 +17,7 @@ use crate::{
     console::{self, Console},
     domain::access::Directory,
     feed::Feed,
-    graphql::{self, Graph},
+    graphql::Graph,
     http::{
         self, DeliveryLane, Http, Seats,
         auth::Authenticator,
@@ -25,8 +25,8 @@ use crate::{
         listen,
         session::Sessions,
     },
-    metrics::{Metrics, Pool, Reading},
-    store::{self, Db, Error, OpenError, Settings},
+    metrics::{Metrics, Reading},
+    store::{Db, Error, OpenError, Settings},
     task::{
         keys,
         sequence::{Sequencer, sequence_all},
@@ -123,8 +123,7 @@ impl Service {
         let feed = Feed::open(db.clone(), config.retention).await?;
         let directory = Directory::new(db.clone());
         let metrics = Metrics::default();
-        let limits = graph_limits(&config.limits);
-        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), limits, metrics.clone());
+        let graph = Graph::new(db.clone(), feed.clone(), directory.clone(), &config.limits, metrics.clone());
         let auth = Authenticator::new(directory.clone(), config.tokens.clone(), config.clock.clone())
             .map_err(ServiceError::Tokens)?;
         let sessions = Sessions::new(&db.keyring()?.session(), db.clock().clone());
@@ -251,6 +250,7 @@ impl Service {
     ) -> impl Future<Output = ()> + use<> {
         let pages = console::router(Console {
             graph: self.graph.clone(),
+            pages: self.graph.paged(self.limits.page.max(console::LONGEST)),
             auth: self.auth.clone(),
             sessions: self.sessions.clone(),
             limits: self.limits.clone(),
@@ -288,11 +288,6 @@ async fn bind(variable: &'static str, address: SocketAddr) -> Result<(SocketAddr
     bound.await.map_err(|cause| ServiceError::Listen { variable, address, cause })
 }
 
-fn graph_limits(limits: &Limits) -> graphql::Limits {
-    let Limits { depth, complexity, aliases, errors, .. } = *limits;
-    graphql::Limits { depth, complexity, aliases, errors, ..graphql::Limits::default() }
-}
-
 fn readiness(db: &Db, feed: &Feed) -> Readiness {
     let state = Arc::new((db.clone(), feed.clone()));
     Readiness::new(move || {
@@ -302,7 +297,7 @@ fn readiness(db: &Db, feed: &Feed) -> Readiness {
             let database = db.head().await.is_ok();
             let migrations = database && db.is_served().await;
             let keys = db.knows_all_codes().await.unwrap_or(database);
-            Report { database, migrations, keys, feed_lag: Some(feed.lag()) }
+            Report { database, migrations, keys, feed_lag: feed.lag() }
         }
     })
 }
@@ -313,11 +308,7 @@ async fn read(db: &Db, feed: &Feed, graph: &Graph, connections: usize) -> Readin
     let (groups, subscribers) = graph.subscribed();
     Reading {
         statements: db.statements(),
-        pools: db
-            .pools()
-            .into_iter()
-            .map(|store::Pool { name, open, idle, most }| Pool { name, open, idle, most })
-            .collect(),
+        pools: db.pools(),
         journal: standing.map(|(head, waiting)| (head, waiting.to_std().unwrap_or_default())),
         delivered: feed.head().position(),
         lag: feed.lag(),

@@ -33,9 +33,6 @@ use tracing_subscriber::{
 
 use crate::config::{Config, ConfigError};
 
-/// What is logged where nothing else is said.
-const USUAL: &str = "info,sea_orm_migration=warn,sqlx=warn";
-
 /// How long spans may take to be sent when the process ends.
 const FLUSH: Duration = Duration::from_secs(3);
 
@@ -63,7 +60,7 @@ pub enum TelemetryError {
 
 /// Starts the log of a service, and its traces.
 pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(USUAL)).map_err(|_| ConfigError::Malformed {
+    let filter = EnvFilter::try_new(&config.log).map_err(|_| ConfigError::Malformed {
         variable: "CLAIMCHECK_LOG",
         form: "a filter like info, or warn,claimcheck=debug".to_owned(),
     })?;

@@ -149,7 +149,7 @@ function refuse(errors, status = 200) {
   const code = error?.extensions?.code;
   const message = `${code ?? status}: ${error?.message ?? 'no answer'}`;
   if (code === 'CURSOR_EXPIRED') throw new Expired(message);
-  const passing = status >= 500 || status === 429 || status === 408 || ['INTERNAL', 'UNAVAILABLE', 'TIMEOUT'].includes(code);
+  const passing = status >= 500 || status === 429 || status === 408 || ['INTERNAL', 'UNAVAILABLE'].includes(code);
   throw passing ? new Error(message) : new Hopeless(message);
 }
 

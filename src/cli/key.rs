@@ -10,8 +10,9 @@ use super::{Failure, print, print_table};
 use crate::{
     config::Config,
     domain::{
-        self, Actor,
+        Actor,
         access::{self, Secret},
+        once,
     },
     entity::{
         api_key::{Column, Entity, Model},
@@ -104,24 +105,12 @@ async fn create(db: &Db, arguments: Create) -> Result<Secret, Failure> {
         }),
         secret: secret.clone(),
     };
-    let (actor, command) = (&Actor::system("key"), &command);
-    let origin = actor.origin();
-    let write = db.write(&origin, |mut tx| async move {
-        let made = access::create(&mut tx, actor, command).await?;
-        Ok::<_, domain::Error>((tx, made))
-    });
-    write.await?;
+    once(db, &Actor::system("key"), &command, access::create).await?;
     Ok(secret)
 }
 
 async fn revoke(db: &Db, id: ApiKeyId) -> Result<(), Failure> {
-    let (actor, command) = (&Actor::system("key"), &access::Revoke { api_key_id: id });
-    let origin = actor.origin();
-    let write = db.write(&origin, |mut tx| async move {
-        let ended = access::revoke(&mut tx, actor, command).await?;
-        Ok::<_, domain::Error>((tx, ended))
-    });
-    write.await?;
+    once(db, &Actor::system("key"), &access::Revoke { api_key_id: id }, access::revoke).await?;
     Ok(())
 }
 

@@ -46,7 +46,7 @@ const SETTINGS: &str = "Environment:
   CLAIMCHECK_KEYS         file with the code and cursor keys [default: beside a SQLite database]
   CLAIMCHECK_REVEAL_DAYS  days an issued code may be revealed again [default: 30]
   CLAIMCHECK_LOG          what is logged [default: info]
-  CLAIMCHECK_MAX_…        limits, described in the README
+  CLAIMCHECK_MAX_…        limits
 `claimcheck config` prints every variable, and what it is set to.";
 
 #[derive(Subcommand)]

@@ -1,19 +1,22 @@
-//! How much is served: the sizes, counts and deadlines, each a `CLAIMCHECK_MAX_…` variable with the default below; and which documents.
+//! How much is served: the sizes, counts and deadlines, most of them variables, with their defaults below; and which documents.
 
 use std::{path::Path, time::Duration};
 
 use super::{ConfigError, Documents, Variables, malformed};
 
+/// The largest page that may be allowed.
+pub const LARGEST_PAGE: usize = 10_000;
+
 /// How much is served, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request's body, and of a socket's message.
+    /// `CLAIMCHECK_MAX_BODY_BYTES`: bytes of a request's body, and of a socket's message.
     pub body_bytes: usize,
-    /// How long a request's head may take to arrive, from the end of the one before.
+    /// `CLAIMCHECK_MAX_HEAD_SECONDS`: how long a request's head may take to arrive, from the end of the one before.
     pub head_timeout: Duration,
-    /// How long a request's body may take to arrive.
+    /// `CLAIMCHECK_MAX_BODY_SECONDS`: how long a request's body may take to arrive.
     pub body_timeout: Duration,
-    /// How long an operation may run.
+    /// `CLAIMCHECK_MAX_REQUEST_SECONDS`: how long an operation may run.
     pub request_timeout: Duration,
     /// `CLAIMCHECK_INTROSPECTION`: whether anybody may ask what the schema is.
     pub introspection: bool,
@@ -21,29 +24,29 @@ pub struct Limits {
     pub graphiql: bool,
     /// `CLAIMCHECK_TRUSTED_DOCUMENTS`: the documents that are run, and no others; without it, any.
     pub documents: Option<Documents>,
-    /// Tokens of a document.
+    /// `CLAIMCHECK_MAX_TOKENS`: tokens of a document.
     pub document_tokens: usize,
-    /// Selections of a document, its fragments expanded.
+    /// `CLAIMCHECK_MAX_SELECTIONS`: selections of a document, its fragments expanded.
     pub expanded_selections: usize,
-    /// Root fields of a query, each counted as often as it is selected.
+    /// `CLAIMCHECK_MAX_QUERY_ROOT_FIELDS`: root fields of a query, each counted as often as it is selected.
     pub query_root_fields: usize,
-    /// Root fields of a mutation.
+    /// `CLAIMCHECK_MAX_ROOT_FIELDS`: root fields of a mutation.
     pub mutation_root_fields: usize,
-    /// Levels of a document.
+    /// `CLAIMCHECK_MAX_DEPTH`: levels of a document.
     pub depth: usize,
-    /// The cost of a document, weighted by the sizes of its pages.
+    /// `CLAIMCHECK_MAX_COMPLEXITY`: the cost of a document, weighted by the sizes of its pages.
     pub complexity: usize,
-    /// Aliases of a document.
+    /// `CLAIMCHECK_MAX_ALIASES`: aliases of a document.
     pub aliases: usize,
-    /// Records of a page.
-    pub page: usize,
-    /// Errors of an answer.
+    /// `CLAIMCHECK_MAX_PAGE`: records of a page, and ids of `nodes`.
+    pub page: u32,
+    /// `CLAIMCHECK_MAX_ERRORS`: errors of an answer.
     pub errors: usize,
-    /// Operations that run on a socket at a time.
+    /// `CLAIMCHECK_MAX_OPERATIONS`: operations that run on a socket at a time.
     pub operations_per_socket: usize,
-    /// Sockets that are open under a server's key on one node.
+    /// `CLAIMCHECK_MAX_SOCKETS`: sockets that are open under a server's key on one node.
     pub sockets: usize,
-    /// Sockets that are open under a customer's credential on one node.
+    /// `CLAIMCHECK_MAX_CUSTOMER_SOCKETS`: sockets that are open under a customer's credential on one node.
     pub customer_sockets: usize,
     /// How long a socket may take to say who opens it.
     pub init_timeout: Duration,
@@ -51,17 +54,18 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// How long a socket's peer may take nothing of what is written to it.
     pub write_timeout: Duration,
-    /// Units of an order.
+    /// `CLAIMCHECK_MAX_ORDER_UNITS`: units of an order.
     pub order_units: usize,
-    /// Lines of an order.
+    /// `CLAIMCHECK_MAX_ORDER_LINES`: lines of an order.
     pub order_lines: usize,
-    /// Well-formed unknown codes that one guesser may try within a quarter of an hour.
+    /// `CLAIMCHECK_MAX_GUESSES`: well-formed unknown codes that one guesser may try within a quarter of an hour.
     pub guesses: u32,
-    /// The same for a server's key, behind which many people stand.
+    /// `CLAIMCHECK_MAX_SERVER_GUESSES`: the same for a server's key, behind which many people stand.
     pub server_guesses: u32,
-    /// Failures after which an operation of a provisioner is for somebody to decide about, however retryable they were.
+    /// `CLAIMCHECK_MAX_PROVISIONING_ATTEMPTS`: failures after which an operation of a provisioner is for somebody to decide about, however
+    /// retryable they were.
     pub provisioning_attempts: u32,
-    /// Connections to a PostgreSQL server.
+    /// `CLAIMCHECK_MAX_CONNECTIONS`: connections to a PostgreSQL server.
     pub connections: u32,
 }
 
@@ -122,7 +126,7 @@ impl Limits {
             depth: count("CLAIMCHECK_MAX_DEPTH", 64, default.depth)?,
             complexity: count("CLAIMCHECK_MAX_COMPLEXITY", 100_000_000, default.complexity)?,
             aliases: count("CLAIMCHECK_MAX_ALIASES", 10_000, default.aliases)?,
-            page: count("CLAIMCHECK_MAX_PAGE", 10_000, default.page)?,
+            page: variable.number("CLAIMCHECK_MAX_PAGE", 1..=LARGEST_PAGE as u32, default.page)?,
             errors: count("CLAIMCHECK_MAX_ERRORS", 10_000, default.errors)?,
             operations_per_socket: count("CLAIMCHECK_MAX_OPERATIONS", 100_000, default.operations_per_socket)?,
             sockets: count("CLAIMCHECK_MAX_SOCKETS", 10_000_000, default.sockets)?,

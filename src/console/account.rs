@@ -89,7 +89,7 @@ pub async fn page(visit: Visit, Path(id): Path<String>, Asked(turn): Asked<Turn>
     variables.insert("id".to_owned(), id.as_str().into());
     let Answer { feed_cursor, viewer, account } = visit.ask(DOCUMENT, variables.into()).await?;
     let mut account = account.ok_or(Trouble::Missing)?;
-    let shell = Shell::new(&visit, &viewer, "units").following(&feed_cursor, &json!({"accountId": account.id}));
+    let shell = Shell::new(&visit, &viewer, "units")?.following(&feed_cursor, &json!({"accountId": account.id}));
     let steps = turn.steps(&format!("/console/account/{id}"), &account.assignments.page_info);
     let (holds, all_holds) = newest(&mut account.reservations);
     let (orders, all_orders) = newest(&mut account.orders);

@@ -168,7 +168,7 @@ async fn show(
     let mut offers = deed::of_unit(&unit, &viewer, now);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
     let page = format!("/console/entitlement/{}", unit.id);
-    let shell = Shell::new(visit, &viewer, "units").saying(notice, alarm, page);
+    let shell = Shell::new(visit, &viewer, "units")?.saying(notice, alarm, page);
     let shell = shell.following(&feed_cursor, &json!({"entitlementId": unit.id}));
     let verdict = Verdict::of(&unit, now);
     Ok(shell::page(status, &Page { shell, now, verdict, offers, unit, first: before.is_empty() }))

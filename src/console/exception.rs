@@ -162,7 +162,7 @@ pub async fn queue(visit: Visit, Asked(turn): Asked<Turn>) -> Result<Response, T
     let mut variables = paging(&turn.after, &turn.before, SIZE);
     variables.insert("filter".to_owned(), filter.into());
     let Listed { feed_cursor, viewer, exceptions } = visit.ask_for(DOCUMENT, "Exceptions", variables.into()).await?;
-    let shell = Shell::new(&visit, &viewer, "exceptions");
+    let shell = Shell::new(&visit, &viewer, "exceptions")?;
     let shell = shell.following(&feed_cursor, &json!({"types": OPENED_OR_RESOLVED}));
     let kept = [("kind", turn.kind.as_str()), ("age", &turn.age), ("resolved", &turn.resolved)];
     let steps = steps("/console/exceptions", &kept, &exceptions.page_info);
@@ -192,7 +192,7 @@ async fn show(
     let mut offers = deed::of_exception(&matter.exception);
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
     let page = format!("/console/exception/{}", matter.exception.id);
-    let shell = Shell::new(visit, &viewer, "exceptions").saying(notice, alarm, page);
+    let shell = Shell::new(visit, &viewer, "exceptions")?.saying(notice, alarm, page);
     let shell = shell.following(&feed_cursor, &json!({"types": OPENED_OR_RESOLVED}));
     Ok(shell::page(status, &Page { shell, now: visit.now(), matter, offers }))
 }
@@ -210,7 +210,7 @@ pub async fn act(Path((id, name)): Path<(String, String)>, posted: Posted) -> Re
 pub async fn overdue(visit: Visit, Asked(turn): Asked<Turn>) -> Result<Response, Trouble> {
     let variables = paging(&turn.after, &turn.before, SIZE).into();
     let Overdue { feed_cursor, viewer, assignments } = visit.ask_for(DOCUMENT, "Overdue", variables).await?;
-    let shell = Shell::new(&visit, &viewer, "overdue").following(&feed_cursor, &json!({"types": ASSIGNMENTS}));
+    let shell = Shell::new(&visit, &viewer, "overdue")?.following(&feed_cursor, &json!({"types": ASSIGNMENTS}));
     let steps = steps("/console/overdue", &[], &assignments.page_info);
     let total = assignments.total_count.unwrap_or_default();
     Ok(shell::page(StatusCode::OK, &LatePage { shell, now: visit.now(), work: assignments.nodes, total, steps }))

@@ -41,10 +41,15 @@ use crate::{
     http::{auth::Authenticator, session::Sessions},
 };
 
+/// The longest list of a page.
+pub const LONGEST: u32 = 100;
+
 /// What the pages work with.
 pub struct Console {
-    /// What they ask.
+    /// What people ask.
     pub graph: Graph,
+    /// The same for the pages' own documents, whose lists are as long as they are.
+    pub pages: Graph,
     /// Tells who is asking.
     pub auth: Authenticator,
     /// What a browser signed in with.
@@ -65,8 +70,8 @@ pub const DOCUMENTS: [&str; 10] = [
     overview::DOCUMENT,
     search::DOCUMENT,
     shell::LIVE,
-    sign_in::DOCUMENT,
     unit::DOCUMENT,
+    visit::VIEWER,
 ];
 
 /// The console's routes.

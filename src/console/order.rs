@@ -135,7 +135,7 @@ async fn show(
     let alarm = refused.map(|refused| refused.into_draft(&mut offers));
     let notice = turn.done.as_deref().and_then(deed::done);
     let page = format!("/console/order/{}", order.id);
-    let shell = Shell::new(visit, &viewer, "units").saying(notice, alarm, page);
+    let shell = Shell::new(visit, &viewer, "units")?.saying(notice, alarm, page);
     let shell = shell.following(&feed_cursor, &json!({"orderId": order.id}));
     let steps = turn.steps(&format!("/console/order/{id}"), &order.entitlements.page_info);
     Ok(shell::page(status, &Page { shell, now, turn, steps, offers, verdict, matters, open, order }))

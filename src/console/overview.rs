@@ -144,7 +144,7 @@ pub async fn page(visit: Visit) -> Result<Response, Trouble> {
     let kinds = kinds(&answer);
     let Answer { feed_cursor, viewer, statistics, channels, late, redemption_attempts, orders, .. } = answer;
     let bars = bars(&visit, channels.nodes).await?;
-    let shell = Shell::new(&visit, &viewer, "overview").following(&feed_cursor, &json!({}));
+    let shell = Shell::new(&visit, &viewer, "overview")?.following(&feed_cursor, &json!({}));
     let newest = |attempts: Vec<RedemptionAttempt>| attempts.into_iter().rev().collect();
     let page = Page {
         shell,

@@ -2,22 +2,14 @@
 
 use askama::Template;
 use axum::{http::StatusCode, response::Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    record::Viewer,
     shell::{self, Shell},
     visit::{Posted, Trouble, Visit},
 };
 
-const VIEWER: &str = include_str!("../../console/viewer.graphql");
 const EXAMPLE: &str = "{\n  orders(last: 3) {\n    nodes { externalReference status fulfillmentStatus }\n  }\n}\n";
-
-#[derive(Deserialize)]
-struct Whose {
-    viewer: Viewer,
-}
 
 #[derive(Template)]
 #[template(path = "query.html", config = ".askama.toml")]
@@ -34,8 +26,7 @@ pub async fn page(visit: Visit) -> Result<Response, Trouble> {
 }
 
 async fn show(visit: &Visit, query: &str, variables: &str, answer: Option<String>) -> Result<Response, Trouble> {
-    let Whose { viewer } = visit.ask(VIEWER, json!({})).await?;
-    let shell = Shell::new(visit, &viewer, "query");
+    let shell = Shell::new(visit, &visit.viewer().await?, "query")?;
     Ok(shell::page(StatusCode::OK, &Page { shell, query, variables, answer }))
 }
 

@@ -24,17 +24,11 @@ pub(super) const DOCUMENT: &str = include_str!("../../console/search.graphql");
 const SHORT: usize = 15;
 /// As many records are looked for.
 const MOST: usize = 50;
-const VIEWER: &str = include_str!("../../console/viewer.graphql");
 
 #[derive(Deserialize)]
 struct Answer {
     viewer: Viewer,
     search: Vec<Hit>,
-}
-
-#[derive(Deserialize)]
-struct Whose {
-    viewer: Viewer,
 }
 
 #[derive(Deserialize)]
@@ -179,8 +173,7 @@ pub async fn page(visit: Visit, Asked(Sought { what }): Asked<Sought>) -> Result
     if let Some(what) = what.filter(|what| !what.is_empty()) {
         return find(&visit, &what).await;
     }
-    let Whose { viewer } = visit.ask(VIEWER, json!({})).await?;
-    let shell = Shell::new(&visit, &viewer, "search");
+    let shell = Shell::new(&visit, &visit.viewer().await?, "search")?;
     let page = Page { shell, now: visit.now(), asked: false, found: Vec::new(), more: false };
     Ok(shell::page(StatusCode::OK, &page))
 }
@@ -215,6 +208,6 @@ async fn find(visit: &Visit, what: &str) -> Result<Response, Trouble> {
         return Ok(Redirect::to(&only.to).into_response());
     }
     let status = if found.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let shell = Shell::new(visit, &viewer, "search").seeking(what);
+    let shell = Shell::new(visit, &viewer, "search")?.seeking(what);
     Ok(shell::page(status, &Page { shell, now: visit.now(), asked: true, found, more }))
 }

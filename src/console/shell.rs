@@ -8,7 +8,11 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{record::Viewer, visit::Visit, word};
+use super::{
+    record::Viewer,
+    visit::{Trouble, Visit},
+    word,
+};
 
 /// Nothing but our own files, and no script or style within a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -46,16 +50,17 @@ pub const LIVE: &str =
     "subscription Live($after: Cursor, $filter: EventFilter) { events(after: $after, filter: $filter) { type } }";
 
 impl Shell {
-    pub fn new(visit: &Visit, viewer: &Viewer, section: &'static str) -> Self {
+    /// The frame for whoever visits. Without randomness there is none: no two forms may look alike.
+    pub fn new(visit: &Visit, viewer: &Viewer, section: &'static str) -> Result<Self, Trouble> {
         let role = word::plain(&viewer.role);
         let name = viewer.partner.as_ref().map(|partner| &partner.name);
         let name = name.or(viewer.api_key.as_ref().map(|key| &key.name));
         let who = name.map_or_else(|| role.clone(), |name| format!("{name} · {role}"));
         let mut once = [0; 16];
-        let once = getrandom::fill(&mut once).map(|()| URL_SAFE_NO_PAD.encode(once)).unwrap_or_default();
-        Self {
+        getrandom::fill(&mut once).map_err(|_| Trouble::Unavailable)?;
+        Ok(Self {
             token: visit.token.clone(),
-            once,
+            once: URL_SAFE_NO_PAD.encode(once),
             who,
             section,
             sought: None,
@@ -63,7 +68,7 @@ impl Shell {
             alarm: None,
             live: None,
             page: None,
-        }
+        })
     }
 
     /// The same kept current by what a filter lets through after a place in the journal.

@@ -9,12 +9,9 @@ use axum::{
     response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{
-    Console,
-    record::Viewer,
-    shell,
+    Console, shell,
     visit::{Asked, Form, Posted, Trouble, Visit},
 };
 use crate::http::{
@@ -22,8 +19,6 @@ use crate::http::{
     client_address, request_id,
     session::{Pass, Sessions, Token, is_https},
 };
-
-pub(super) const DOCUMENT: &str = include_str!("../../console/viewer.graphql");
 
 #[derive(Deserialize)]
 pub struct To {
@@ -39,11 +34,6 @@ struct Page<'a> {
     alarm: Option<&'a str>,
     /// What the identity provider is called, where people can sign in at one.
     provider: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    viewer: Viewer,
 }
 
 /// The form.
@@ -115,7 +105,7 @@ pub async fn begin(
 ) -> Result<HeaderValue, Refusal> {
     let actor = console.auth.recognise(pass, client_address(parts), request_id(parts)).await?;
     let visit = Visit { actor, token: String::new(), console: Arc::clone(console) };
-    let Answer { viewer } = visit.ask(DOCUMENT, json!({})).await.map_err(Refusal::Trouble)?;
+    let viewer = visit.viewer().await.map_err(Refusal::Trouble)?;
     if !matches!(viewer.role.as_str(), "ADMIN" | "SUPPORT" | "PARTNER") {
         let message = match pass {
             Pass::Shown(_) => "The console is for support, partner and administrator keys; this key has another role.",

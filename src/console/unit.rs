@@ -172,7 +172,7 @@ pub async fn page(visit: Visit, Asked(mut turn): Asked<Turn>) -> Result<Response
         turn.partner = partner.to_string();
     }
     let Answer { feed_cursor, viewer, channels, entitlements } = visit.ask(DOCUMENT, turn.variables().into()).await?;
-    let shell = Shell::new(&visit, &viewer, "units").following(&feed_cursor, &turn.filter().into());
+    let shell = Shell::new(&visit, &viewer, "units")?.following(&feed_cursor, &turn.filter().into());
     let steps = turn.steps("/console/units", &entitlements.page_info);
     let page = Page { shell, now: visit.now(), turn, channels: channels.nodes, rows: entitlements.nodes, steps };
     Ok(shell::page(StatusCode::OK, &page))

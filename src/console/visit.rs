@@ -12,16 +12,18 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
     Console,
     moment::Moment,
+    record::Viewer,
     shell::{self, Opening, Stranger},
 };
 use crate::{
     domain::Actor,
+    graphql::Graph,
     http::{
         self,
         address::address,
@@ -30,6 +32,8 @@ use crate::{
         session::{Token, is_own_page},
     },
 };
+
+pub(super) const VIEWER: &str = include_str!("../../console/viewer.graphql");
 
 /// A request of somebody who is signed in.
 pub struct Visit {
@@ -59,6 +63,11 @@ pub enum Trouble {
     Forged,
     /// It cannot be answered at the moment.
     Unavailable,
+}
+
+#[derive(Deserialize)]
+struct Who {
+    viewer: Viewer,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +102,8 @@ impl Visit {
         variables: Value,
     ) -> Result<T, Trouble> {
         let members = [("query", document), ("operationName", operation), ("variables", &variables.to_string())];
-        let answer: Answer<T> = serde_json::from_str(&self.run(&members).await).map_err(|error| {
+        let answer = self.run_by(&self.console.pages, &members).await;
+        let answer: Answer<T> = serde_json::from_str(&answer).map_err(|error| {
             tracing::error!(error.cause = %error, operation.name = operation, "an answer of the graph is not what a page reads");
             Trouble::Unavailable
         })?;
@@ -107,9 +117,19 @@ impl Visit {
         answer.data.ok_or(Trouble::Unavailable)
     }
 
-    /// The GraphQL response to a request, as JSON.
+    /// Who visits, as the graph says it.
+    pub async fn viewer(&self) -> Result<Viewer, Trouble> {
+        let Who { viewer } = self.ask(VIEWER, json!({})).await?;
+        Ok(viewer)
+    }
+
+    /// The GraphQL response to a request of somebody's own, as JSON.
     pub async fn run(&self, members: &[(&str, &str)]) -> String {
-        http::run(&self.console.graph, Arc::clone(&self.actor), members, &self.console.limits).await
+        self.run_by(&self.console.graph, members).await
+    }
+
+    async fn run_by(&self, graph: &Graph, members: &[(&str, &str)]) -> String {
+        http::run(graph, Arc::clone(&self.actor), members, &self.console.limits).await
     }
 
     /// The present moment.

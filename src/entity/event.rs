@@ -61,7 +61,7 @@ pub struct Model {
 impl ActiveModelBehavior for ActiveModel {}
 
 /// How the types of events about assignments begin: those that a provisioner is told of.
-const ASSIGNMENTS: &str = "ASSIGNMENT_";
+pub const ASSIGNMENTS: &str = "ASSIGNMENT_";
 
 impl Model {
     /// Whether `scope` may see it: the same rule as [`Scoped::arms`], for an event in memory.

@@ -102,11 +102,6 @@ impl Answer {
         self.response.errors.first().and_then(code)
     }
 
-    /// Whether there is nothing but errors in it, whichever phase they came from.
-    pub fn is_without_data(&self) -> bool {
-        self.response.data == Value::Null
-    }
-
     /// The response as JSON.
     pub fn json(&self) -> String {
         let data = self.executed.then_some(&self.response.data);

@@ -38,46 +38,33 @@ use self::{
 };
 pub use crate::store::Statements;
 use crate::{
+    config::Limits,
     domain::{Actor, access::Directory},
     feed::Feed,
     metrics::Metrics,
     store::Db,
 };
 
-/// How much one document may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Levels of fields.
-    pub depth: usize,
-    /// The sum of all fields, those of a list times its page.
-    pub complexity: usize,
-    /// Fields under another name.
-    pub aliases: usize,
-    /// Levels of selections while validating, fragments included.
-    pub recursion: usize,
-    /// Directives on one field.
-    pub directives: usize,
-    /// Errors of one answer.
-    pub errors: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { depth: 16, complexity: 20_000, aliases: 30, recursion: 32, directives: 5, errors: 10 }
-    }
-}
+/// Levels of selections while validating, fragments included.
+const RECURSION: usize = 32;
+/// Directives on one field.
+const DIRECTIVES: usize = 5;
 
 type Schema = Executable<Query, Mutation, Subscription>;
 
 /// The schema with what it needs. Cheap to clone.
 #[derive(Clone)]
-pub struct Graph(Arc<Inner>);
+pub struct Graph {
+    shared: Arc<Inner>,
+    largest_page: u32,
+}
 
 struct Inner {
     schema: Schema,
     db: Db,
     feed: Feed,
-    limits: Limits,
+    /// Errors of an answer, at most.
+    errors: usize,
     groups: Groups,
     /// Where requests are answered.
     lane: Handle,
@@ -86,24 +73,31 @@ struct Inner {
 
 impl Graph {
     /// What is delivered is made on the runtime that this is called on.
-    pub fn new(db: Db, feed: Feed, directory: Directory, limits: Limits, metrics: Metrics) -> Self {
+    pub fn new(db: Db, feed: Feed, directory: Directory, limits: &Limits, metrics: Metrics) -> Self {
         let schema = build()
             .data(directory)
             .limit_depth(limits.depth)
             .limit_complexity(limits.complexity)
             .limit_aliases(limits.aliases)
-            .limit_recursive_depth(limits.recursion)
-            .limit_directives(limits.directives)
+            .limit_recursive_depth(RECURSION)
+            .limit_directives(DIRECTIVES)
             .finish();
         let (groups, lane) = (Groups::default(), Handle::current());
-        Self(Arc::new(Inner { schema, db, feed, limits, groups, lane, metrics }))
+        let shared = Arc::new(Inner { schema, db, feed, errors: limits.errors, groups, lane, metrics });
+        Self { shared, largest_page: limits.page }
+    }
+
+    /// The same, for whoever may ask for pages of up to `size` records.
+    #[must_use]
+    pub fn paged(&self, size: u32) -> Self {
+        Self { shared: Arc::clone(&self.shared), largest_page: size }
     }
 
     /// Runs a query or a mutation of `actor`, and counts its statements.
     pub async fn execute(&self, actor: Arc<Actor>, request: Request, statements: &Statements) -> Response {
         let turns = Turns::default();
         let request = self.prepared(actor, request, &turns);
-        statements.of(turns.finish(self.0.schema.execute(request))).await.unwrap_or_default()
+        statements.of(turns.finish(self.shared.schema.execute(request))).await.unwrap_or_default()
     }
 
     /// Begins a subscription of `actor`, after the cursor `resume` where one is given, whatever the request says; or says why it cannot.
@@ -115,37 +109,37 @@ impl Graph {
     fn run(&self, audience: Arc<Actor>, request: Request) -> BoxStream<'static, Response> {
         let turns = Turns::default();
         let request = self.prepared(audience, request, &turns);
-        turns.drive(self.0.schema.execute_stream(request)).boxed()
+        turns.drive(self.shared.schema.execute_stream(request)).boxed()
     }
 
     /// Where its operations are counted.
     pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+        &self.shared.metrics
     }
 
     /// How many different questions are subscribed to, and by how many.
     pub fn subscribed(&self) -> (usize, usize) {
-        self.0.groups.count()
+        self.shared.groups.count()
     }
 
     fn feed(&self) -> &Feed {
-        &self.0.feed
+        &self.shared.feed
     }
 
-    fn limits(&self) -> &Limits {
-        &self.0.limits
+    fn errors(&self) -> usize {
+        self.shared.errors
     }
 
     fn lane(&self) -> &Handle {
-        &self.0.lane
+        &self.shared.lane
     }
 
     fn groups(&self) -> &Groups {
-        &self.0.groups
+        &self.shared.groups
     }
 
     fn frames(&self) -> &Frames {
-        &self.0.groups.frames
+        &self.shared.groups.frames
     }
 
     /// The schema as text.
@@ -156,8 +150,9 @@ impl Graph {
 
     fn prepared(&self, actor: Arc<Actor>, mut request: Request, turns: &Turns) -> Request {
         variable::complete(&mut request);
-        let session = Session::new(actor.clone(), self.0.db.clone(), self.0.feed.clone(), turns.clone());
-        request.data(actor).data(self.0.db.clone()).data(session)
+        let Inner { db, feed, .. } = &*self.shared;
+        let session = Session::new(actor.clone(), db.clone(), feed.clone(), turns.clone(), self.largest_page);
+        request.data(actor).data(db.clone()).data(session)
     }
 }
 

@@ -16,12 +16,10 @@ use super::{
     loader::nested::{CountOf, PageOf},
     session::Session,
 };
-use crate::id::RecordId;
+use crate::{config::LARGEST_PAGE, id::RecordId};
 
 /// The size of a page for whoever names none.
 pub const DEFAULT_SIZE: u32 = 20;
-/// The largest page, and the most that an unpaged list shows.
-pub const LARGEST_SIZE: u32 = 100;
 /// What an unpaged list counts in a query's complexity.
 const UNPAGED: usize = 10;
 /// The size of a list of the newest where none is given.
@@ -131,22 +129,22 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The size that was asked for, and whether it is meant from the end.
-    fn size(&self) -> Result<(u32, bool), Fault> {
+    /// The size that was asked for, of those up to `largest`, and whether it is meant from the end.
+    fn size(&self, largest: u32) -> Result<(u32, bool), Fault> {
         match (self.first, self.last) {
             (Some(_), Some(_)) => Err(Fault::BadInput(
                 "`first` and `last` cannot be given together: use `first` with `after` to go forward, or `last` with `before` to go back."
                     .to_owned(),
             )),
-            (Some(first), None) => Ok((size("first", first)?, false)),
-            (None, Some(last)) => Ok((size("last", last)?, true)),
-            (None, None) => Ok((DEFAULT_SIZE, self.before.is_some() && self.after.is_none())),
+            (Some(first), None) => Ok((size("first", first, largest)?, false)),
+            (None, Some(last)) => Ok((size("last", last, largest)?, true)),
+            (None, None) => Ok((largest.min(DEFAULT_SIZE), self.before.is_some() && self.after.is_none())),
         }
     }
 
     /// The slice they ask for in a list of `N`.
     pub async fn slice<N: Listed>(&self, session: &Session) -> Result<Slice<N::Key>, Fault> {
-        let (size, backward) = self.size()?;
+        let (size, backward) = self.size(session.largest_page)?;
         let after = match &self.after {
             Some(text) => Some(N::place(text, "after", session).await?),
             None => None,
@@ -159,30 +157,33 @@ impl Arguments {
     }
 }
 
-fn size(argument: &str, asked: i32) -> Result<u32, Fault> {
+fn size(argument: &str, asked: i32, largest: u32) -> Result<u32, Fault> {
     let bad = || {
         Fault::BadInput(format!(
-            "`{argument}` must be between 0 and {LARGEST_SIZE}, and {asked} is not: take smaller pages and follow `pageInfo`."
+            "`{argument}` must be between 0 and {largest}, and {asked} is not: take smaller pages and follow `pageInfo`."
         ))
     };
-    u32::try_from(asked).ok().filter(|size| *size <= LARGEST_SIZE).ok_or_else(bad)
+    u32::try_from(asked).ok().filter(|size| *size <= largest).ok_or_else(bad)
 }
 
 /// The size of the first page, of a list that has no other.
-pub fn first(first: Option<i32>) -> Result<u32, Fault> {
-    first.map_or(Ok(DEFAULT_SIZE), |first| size("first", first))
+pub fn first(session: &Session, first: Option<i32>) -> Result<u32, Fault> {
+    let largest = session.largest_page;
+    first.map_or(Ok(largest.min(DEFAULT_SIZE)), |first| size("first", first, largest))
 }
 
-/// The size of a list that has no pages but the argument `first`.
-pub fn most(first: Option<i32>) -> Result<u32, Fault> {
-    first.map_or(Ok(LARGEST_SIZE), |first| size("first", first))
+/// The size of a list of the newest. Its default is in the schema, and stands for less where that is too much.
+fn newest(session: &Session, first: Option<i32>) -> Result<u32, Fault> {
+    let largest = session.largest_page;
+    let given = first.filter(|first| *first != NEWEST);
+    given.map_or(Ok(largest.min(NEWEST.unsigned_abs())), |first| size("first", first, largest))
 }
 
 /// What a page counts in a query's complexity.
 pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     let size = first.or(last).and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE as usize);
     // One of size 0 is asked for as well, for its `totalCount`.
-    1 + size.clamp(1, LARGEST_SIZE as usize) * child
+    1 + size.clamp(1, LARGEST_PAGE) * child
 }
 
 /// What a list of the newest counts: as one without pages where its size is the default, for most are short.
@@ -231,7 +232,7 @@ pub async fn newest_within<L: Listing>(
     parent: impl RecordId,
     list: L,
 ) -> Result<Vec<L::Node>, Fault> {
-    let slice = Slice::newest(most(first)?);
+    let slice = Slice::newest(newest(session, first)?);
     let page = session.load(PageOf { parent: parent.uuid(), list, slice }).await?.unwrap_or_default();
     Ok(page.nodes.into_iter().rev().collect())
 }

@@ -35,16 +35,18 @@ pub struct Session {
     pub head: Cursor,
     /// Where its batches wait.
     pub turns: Turns,
+    /// Records of a page, at most.
+    pub largest_page: u32,
     loaders: DataLoader<Reader>,
 }
 
 impl Session {
     /// A session of `actor`. Takes the head of the feed: make it before anything is read.
-    pub fn new(actor: Arc<Actor>, db: Db, feed: Feed, turns: Turns) -> Self {
+    pub fn new(actor: Arc<Actor>, db: Db, feed: Feed, turns: Turns, largest_page: u32) -> Self {
         let head = feed.head();
         let reader = Reader::new(db.clone(), actor.scope.clone());
         let loaders = DataLoader::new(reader, turns.clone(), AtOnce).max_batch_size(LARGEST_BATCH);
-        Self { actor, db, feed, head, turns, loaders }
+        Self { actor, db, feed, head, turns, largest_page, loaders }
     }
 
     /// The session that `ctx` belongs to.

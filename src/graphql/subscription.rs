@@ -181,5 +181,6 @@ async fn present<T, R: Future<Output = Result<T, Fault>>>(
 
 /// A session of the same caller for one delivery.
 fn fresh(session: &Session) -> Session {
-    Session::new(Arc::clone(&session.actor), session.db.clone(), session.feed.clone(), session.turns.clone())
+    let Session { actor, db, feed, turns, largest_page, .. } = session;
+    Session::new(Arc::clone(actor), db.clone(), feed.clone(), turns.clone(), *largest_page)
 }

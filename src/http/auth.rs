@@ -3,6 +3,7 @@
 //! Tells only whether a credential stands and whose it is; every other reason is the same short message, so that nobody learns from it
 //! which keys there are. What the actor may do is the domain's to say. A credential's text is neither kept nor logged.
 
+mod fetched;
 mod issuer;
 mod provider;
 mod token;

@@ -28,13 +28,13 @@ pub struct Report {
     pub migrations: bool,
     /// No code is out under a key that this process lacks.
     pub keys: bool,
-    /// How far the feed is behind the journal; none if that cannot be told.
-    pub feed_lag: Option<Duration>,
+    /// How far the feed is behind the journal.
+    pub feed_lag: Duration,
 }
 
 impl Report {
     fn is_ready(&self) -> bool {
-        self.database && self.migrations && self.keys && self.feed_lag.is_some_and(|lag| lag <= MOST_LAG)
+        self.database && self.migrations && self.keys && self.feed_lag <= MOST_LAG
     }
 }
 
@@ -68,7 +68,7 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Response {
         "database": report.database,
         "migrations": report.migrations,
         "keys": report.keys,
-        "feedLagMilliseconds": report.feed_lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+        "feedLagMilliseconds": u64::try_from(report.feed_lag.as_millis()).unwrap_or(u64::MAX),
         "draining": draining,
     });
     json_response(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &body)
@@ -80,14 +80,13 @@ mod tests {
 
     #[test]
     fn everything_must_hold_for_a_node_to_be_ready() {
-        let good = Report { database: true, migrations: true, keys: true, feed_lag: Some(Duration::from_millis(40)) };
+        let good = Report { database: true, migrations: true, keys: true, feed_lag: Duration::from_millis(40) };
         assert!(good.is_ready());
         for bad in [
             Report { database: false, ..good },
             Report { migrations: false, ..good },
             Report { keys: false, ..good },
-            Report { feed_lag: None, ..good },
-            Report { feed_lag: Some(Duration::from_secs(11)), ..good },
+            Report { feed_lag: Duration::from_secs(11), ..good },
         ] {
             assert!(!bad.is_ready(), "{bad:?}");
         }

@@ -13,6 +13,7 @@ use prometheus_client::{
 };
 
 use super::PREFIX;
+use crate::store::Pool;
 
 /// How a service stands at one moment.
 pub struct Reading {
@@ -32,14 +33,6 @@ pub struct Reading {
     pub connections: usize,
     /// Lines of the log that nobody took in time.
     pub lines_lost: u64,
-}
-
-/// Connections to the database.
-pub struct Pool {
-    pub name: &'static str,
-    pub open: u32,
-    pub idle: u32,
-    pub most: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

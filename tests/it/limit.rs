@@ -13,12 +13,14 @@ use tokio::{
 };
 
 use crate::harness::{
-    Answer, App, Client, Engine, Shop, Socket, Test, both_engines, eventually, shop::product, socket::Frame, within,
+    Answer, App, Client, Engine, Shop, Socket, Test, both_engines, eventually, shop::product, socket::Frame,
+    visitor::Visitor, within,
 };
 
 pub fn tests() -> Vec<Test> {
     both_engines![
         a_document_on_the_edge_is_run_and_one_past_it_is_not,
+        a_page_has_so_many_records,
         a_customer_has_so_many_sockets,
         a_key_has_so_many_sockets,
         streams_count_as_sockets,
@@ -91,6 +93,41 @@ async fn knock(node: &App, client: &Client) -> Result<Socket, u16> {
         Frame::Message(_) => Ok(socket),
         Frame::Closed(code) => Err(code),
     }
+}
+
+async fn a_page_has_so_many_records(app: App) {
+    let shop = shop(&app).await;
+    let placed = shop.place("o-1", json!([{"sku": "P", "quantity": 120}])).await;
+    let secret = shop.key.secret().expect("a secret");
+    let [short, long] = [3, 110].map(|size| app.node_with(move |config| config.limits.page = size));
+    let (short, long) = (short.await, long.await);
+    let listed = "query ($first: Int, $last: Int) { entitlements(first: $first, last: $last) { nodes { id } pageInfo { hasNextPage } } }";
+    let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+    for (node, most, usual) in [(&app, 100, 20), (&short, 3, 3), (&long, 110, 20)] {
+        let client = node.client(secret);
+        for argument in ["first", "last"] {
+            let page = client.query(listed, json!({ argument: most })).await;
+            assert_eq!(page.list("/entitlements/nodes").len(), most);
+            let past = client.query(listed, json!({ argument: most + 1 })).await;
+            assert_eq!(past.code(), Some("BAD_USER_INPUT"), "{:#}", past.body);
+            assert!(past.body.to_string().contains(&format!("between 0 and {most}")), "{:#}", past.body);
+        }
+        let page = client.query(listed, json!({})).await;
+        assert_eq!(page.list("/entitlements/nodes").len(), usual);
+        assert_eq!(page.at("/entitlements/pageInfo/hasNextPage"), true);
+        let ids = vec![placed.order.as_str(); most + 1];
+        assert_eq!(client.query(nodes, json!({"ids": ids})).await.code(), Some("BAD_USER_INPUT"));
+        assert_eq!(client.query(nodes, json!({"ids": ids.get(1..)})).await.list("/nodes").len(), most);
+    }
+    // What is of the newest has its default all the same, and the console its lists.
+    let unit = "query ($id: ID!) { entitlement(id: $id) { assignments { id } } }";
+    let unit = short.client(secret).query(unit, json!({"id": placed.units.first()})).await;
+    assert!(unit.list("/entitlement/assignments").is_empty());
+    let mut visitor = Visitor::signed_in(short.address(), secret).await;
+    visitor.open(&format!("/console/order/{}", placed.order)).await.says("Valid, and not used yet");
+    let form = visitor.open("/console/query").await.form("/console/query");
+    let asked = visitor.send(&form.with("query", "{ entitlements(first: 4) { nodes { id } } }")).await;
+    asked.says("must be between 0 and 3");
 }
 
 async fn a_customer_has_so_many_sockets(app: App) {

@@ -128,7 +128,7 @@ impl Service {
             (_, Some(error)) => {
                 let code = error.extensions.as_ref().and_then(|all| all.get("code")).and_then(|code| code.as_str());
                 let message = format!("{}: {}", code.unwrap_or("error"), error.message);
-                let passing = matches!(code, Some("UNAVAILABLE" | "INTERNAL" | "TIMEOUT" | "RATE_LIMITED"));
+                let passing = matches!(code, Some("UNAVAILABLE" | "INTERNAL" | "RATE_LIMITED"));
                 Err(if passing { Trouble::Passing(message) } else { Trouble::Lasting(message) })
             }
             (None, None) => Err(Trouble::Lasting(format!("{status}: an answer without data"))),

@@ -19,14 +19,13 @@ use serde_json::{Map, Value, json};
 
 pub use self::offer::{Offer, Refused, of_exception, of_order, of_unit};
 use super::{
-    record::{Id, Viewer},
+    record::Id,
     shell::{self, Shell},
     visit::{Form, Posted, Trouble},
 };
 use crate::http::address::address;
 
 pub(super) const DOCUMENT: &str = include_str!("../../../console/deed.graphql");
-const VIEWER: &str = include_str!("../../../console/viewer.graphql");
 
 /// Something that can be done.
 #[derive(Clone, Copy)]
@@ -171,11 +170,6 @@ struct UserError {
     message: String,
 }
 
-#[derive(Deserialize)]
-struct Whose {
-    viewer: Viewer,
-}
-
 /// The page after a deed that issued a code.
 #[derive(Template)]
 #[template(path = "done.html", config = ".askama.toml")]
@@ -209,8 +203,7 @@ impl Deed {
         let Some(Issued { code }) = payload.issued_code else {
             return Ok(Ok(Redirect::to(&address(&on, &[("done", self.name)])).into_response()));
         };
-        let Whose { viewer } = visit.ask(VIEWER, json!({})).await?;
-        let shell = Shell::new(visit, &viewer, "units");
+        let shell = Shell::new(visit, &visit.viewer().await?, "units")?;
         Ok(Ok(shell::page(StatusCode::OK, &Done { shell, deed: self, code: &code, on: &on })))
     }
 

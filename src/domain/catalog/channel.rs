@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Actor, Error, Operation,
-        error::{invalid, not_found},
+        error::{invalid, not_found, stale},
         input,
     },
-    expect_version, written,
+    written,
 };
 use crate::{
     entity::{
@@ -79,7 +79,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
     let present = Entity::find_by_id(command.channel_id).one(tx.connection().await?).await?;
     let present = present.ok_or_else(|| not_found("channel").at(["channelId"]))?;
 
-    expect_version(command.expected_version, present.version)?;
+    stale(command.expected_version, present.version)?;
     let name = match &command.name {
         Some(name) if *name != present.name => unused(tx, name).await?,
         Some(_) | None => present.name.clone(),

@@ -10,8 +10,7 @@ pub mod product;
 pub mod rule;
 
 pub use self::policy::PolicyChange;
-use super::Refusal;
-use crate::{entity::kind::RefusalCode, store::Error};
+use crate::store::Error;
 
 /// What is asked for a value that may be left as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,15 +33,6 @@ impl<T> Change<T> {
             Self::Set(value) => value,
         }
     }
-}
-
-/// Refuses a change that was decided on an earlier version than the present one.
-fn expect_version(expected: Option<i32>, present: i32) -> Result<(), Refusal> {
-    if expected.is_none_or(|expected| expected == present) {
-        return Ok(());
-    }
-    let message = format!("this is at version {present} by now: look at it again and decide anew");
-    Err(Refusal::new(RefusalCode::StaleVersion, message).at(["expectedVersion"]))
 }
 
 /// Who finds the row changed since it was read decides again on what is there now.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Actor, Error, Operation,
-        error::{invalid, not_found},
+        error::{invalid, not_found, stale},
         input,
     },
-    Change, expect_version, written,
+    Change, written,
 };
 use crate::{
     entity::{
@@ -82,7 +82,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
     };
     let parent = parent(tx, parent_id).await?;
 
-    expect_version(command.expected_version, present.version)?;
+    stale(command.expected_version, present.version)?;
     let name = command.name.as_deref().map(|name| input::text(name, input::NAME)).transpose();
     let changed = Model {
         name: name.map_err(|refusal| refusal.at(["name"]))?.unwrap_or_else(|| present.name.clone()),

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Actor, Error, Operation,
-        error::{invalid, not_found},
+        error::{invalid, not_found, stale},
         input,
     },
-    PolicyChange, expect_version, policy, written,
+    PolicyChange, policy, written,
 };
 use crate::{
     entity::{
@@ -78,7 +78,7 @@ pub async fn update(tx: &mut Tx, actor: &Actor, command: &Update) -> Result<Outc
     let terms = Policies::find_by_id(present.policy_id).one(tx.connection().await?).await?;
     let terms = terms.ok_or_else(|| store::Error::Conflict(present.policy_id.to_string()))?;
 
-    expect_version(command.expected_version, present.version)?;
+    stale(command.expected_version, present.version)?;
     let name = command.name.as_deref().map(|name| input::text(name, input::NAME)).transpose();
     let changed = Model {
         name: name.map_err(|refusal| refusal.at(["name"]))?.unwrap_or_else(|| present.name.clone()),

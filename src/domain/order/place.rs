@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Codes a payload shows at the most; the rest are exported page by page.
-pub const SHOWN: usize = 1_000;
+const SHOWN: usize = 1_000;
 
 /// What is bought.
 #[derive(Debug, Clone)]

@@ -53,7 +53,7 @@ impl Frame {
     }
 
     fn new(graph: &Graph, place: Cursor, response: Response, is_last: bool) -> Arc<Self> {
-        let json = Answer::of(response, graph.limits().errors).json();
+        let json = Answer::of(response, graph.errors()).json();
         Arc::new(Self { place, cursor: graph.feed().seal(place), json: json.into(), is_last })
     }
 }

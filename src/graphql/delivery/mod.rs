@@ -107,7 +107,7 @@ impl Delivery {
     ) -> Result<Self, Answer> {
         // Before anything is read: what happens from here on is not missed.
         let head = graph.feed().head();
-        let refused = |error: ServerError| Answer::of(Response::from_errors(vec![error]), graph.limits().errors);
+        let refused = |error: ServerError| Answer::of(Response::from_errors(vec![error]), graph.errors());
         let document = request.parsed_query().map_err(refused)?.clone();
         let Asked { likeness, after, at, key } = Asked::of(Arc::new(actor.audience()), &request, &document);
         let group = match graph.groups().find(&likeness) {
@@ -134,7 +134,7 @@ impl Delivery {
             return Ok(group);
         }
         let started = template.start(graph, &likeness, None).await;
-        let (execution, plan) = started.map_err(|refusal| Answer::of(*refusal, graph.limits().errors))?;
+        let (execution, plan) = started.map_err(|refusal| Answer::of(*refusal, graph.errors()))?;
         let group = groups.join(likeness, |number, likeness| Group::new(number, likeness, template, plan, graph));
         group.keep(execution);
         Ok(group)

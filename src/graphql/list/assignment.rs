@@ -1,5 +1,7 @@
 //! Lists of assignments, and of the attempts to provision them.
 
+use std::sync::LazyLock;
+
 use async_graphql::{ID, InputObject};
 use chrono::Utc;
 use sea_orm::{
@@ -7,7 +9,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query},
 };
 
-use super::{Along, Listing, Rows, known, parent, scoped, stored, traded, visible};
+use super::{Along, Listing, Rows, columns_as, known, parent, scoped, stored, traded, visible};
 use crate::{
     entity::{
         account,
@@ -149,12 +151,12 @@ impl Listing for AssignmentsOfUnit {
 
     fn rows(&self, scope: &Scope) -> Rows {
         let own = Condition::all().add(Expr::col((Entity, Column::EntitlementId)).eq(parent()));
-        let columns = "accounts.id AS a_id, accounts.partner_id AS a_partner_id, accounts.external_reference AS a_external_reference, \
-                       accounts.email AS a_email, accounts.display_name AS a_display_name, accounts.created_at AS a_created_at";
-        let holder = Along { table: "accounts", by: "account_id", columns };
+        let holder = Along { table: "accounts", by: "account_id", columns: &HOLDER };
         Rows::of::<Entity>(vec![own.add(visible::<Entity>(scope))]).along(holder)
     }
 }
+
+static HOLDER: LazyLock<String> = LazyLock::new(|| columns_as::<account::Entity>("a_"));
 
 /// An assignment with its account.
 pub struct Held {

@@ -13,7 +13,7 @@ use super::{Listing, Rows, known, of_partners, parent, partners, scoped, stored,
 use crate::{
     entity::{
         entitlement,
-        event::{Column, Entity},
+        event::{ASSIGNMENTS, Column, Entity},
         scope::{Scope, those},
     },
     feed,
@@ -133,7 +133,7 @@ fn own(scope: &Scope) -> Condition {
             .add(place("account_partner_id").eq(*namespace)),
         Scope::Provisioner { subtree } => Condition::all()
             .add(Column::External.eq(true))
-            .add(Column::Kind.starts_with("ASSIGNMENT_"))
+            .add(Column::Kind.starts_with(ASSIGNMENTS))
             .add_option(subtree.as_ref().map(|subtree| place("partner_id").is_in(subtree.to_vec()))),
         Scope::All | Scope::Customer { .. } => visible::<Entity>(scope),
     }

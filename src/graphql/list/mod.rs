@@ -160,6 +160,14 @@ fn columns<E: EntityTrait>() -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// `table.column AS prefix_column` for each, where a row has another record's columns beside its own.
+fn columns_as<E: EntityTrait>(prefix: &str) -> String {
+    let table = E::default().table_name();
+    let names =
+        E::Column::iter().map(|column| format!("{table}.{column} AS {prefix}{column}", column = column.as_str()));
+    names.collect::<Vec<_>>().join(", ")
+}
+
 impl Source {
     fn columns(self) -> String {
         match self.along {

@@ -14,7 +14,6 @@ use crate::{
         error::Fault,
         loader::OrderInChannel,
         mutation::order::AccountInput,
-        page::LARGEST_SIZE,
         scalars::Cursor,
         session::Session,
         types::{Account, Channel, Entitlement, Node, Order, Partner, Product, RedemptionCheck, Statistics, Viewer},
@@ -56,13 +55,12 @@ impl Records {
         ctx: &Context<'_>,
         #[graphql(desc = "The records' ids, at most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Result<Node, Fault>>>, Fault> {
-        if ids.len() > LARGEST_SIZE as usize {
-            return Err(Fault::BadInput(format!(
-                "`ids` may be at most {LARGEST_SIZE}: ask for the rest in another request."
-            )));
+        let session = Session::of(ctx);
+        let most = session.largest_page;
+        if ids.len() > most as usize {
+            return Err(Fault::BadInput(format!("`ids` may be at most {most}: ask for the rest in another request.")));
         }
         let ids = ids.iter().map(|id| any(id, "ids")).collect::<Result<Vec<AnyId>, Fault>>()?;
-        let session = Session::of(ctx);
         Ok(futures_util::future::join_all(ids.into_iter().map(|id| Node::find(session, id))).await)
     }
 

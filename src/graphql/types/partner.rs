@@ -42,7 +42,7 @@ impl Partner {
         Session::of(ctx).find(self.0.parent_id).await
     }
 
-    /// Whether its keys work and its channels may sell.
+    /// Whether its keys work, and those of the partners below it. Its channels are switched off one by one.
     async fn active(&self) -> bool {
         self.0.active
     }

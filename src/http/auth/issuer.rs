@@ -1,27 +1,24 @@
 //! The keys of the identity provider, by which its tokens are told from anybody else's.
 //!
 //! They are fetched when they are first needed, and again when they are five minutes old or a token names one that is not among them: so
-//! a provider may change its keys at any time. However many tokens are shown, they are fetched at most once in ten seconds, by one request
-//! at a time. While they cannot be fetched the old ones go on counting. A key is bound to the algorithms of its own type, none of which is
-//! symmetric: what a token says about its algorithm only chooses among them.
+//! a provider may change its keys at any time. While they cannot be fetched the old ones go on counting. A key is bound to the algorithms of
+//! its own type, none of which is symmetric: what a token says about its algorithm only chooses among them.
 
-use std::sync::{Arc, PoisonError, RwLock};
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
 use serde::Deserialize;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::web::{Cause, Web};
+use super::{
+    fetched::{Fetched, Missing},
+    web::{Cause, Web},
+};
 use crate::clock::Clock;
 
 /// How long keys count without a look at whether they still do.
 const FRESH: TimeDelta = TimeDelta::minutes(5);
-/// How long after one attempt to fetch them the next may follow.
-const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 /// A key, and what it may have been used for.
 #[derive(Clone)]
@@ -33,39 +30,12 @@ pub struct Key {
     pub decoding: DecodingKey,
 }
 
-/// Why a key cannot be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// The provider has no such key.
-    Unknown,
-    /// The provider cannot be asked.
-    Unavailable,
-}
-
 /// The provider's keys, as they were when it was last asked. Clones know the same.
 #[derive(Clone)]
 pub struct Issuer {
     address: String,
     web: Web,
-    clock: Clock,
-    known: Arc<RwLock<Arc<Vec<Key>>>>,
-    asked: Arc<Mutex<Asked>>,
-}
-
-#[derive(Default)]
-struct Asked {
-    last: Option<DateTime<Utc>>,
-    answered: Option<DateTime<Utc>>,
-}
-
-impl Asked {
-    fn lately(&self, now: DateTime<Utc>) -> bool {
-        self.last.is_some_and(|last| now < last + PAUSE)
-    }
-
-    fn fresh(&self, now: DateTime<Utc>) -> bool {
-        self.answered.is_some_and(|answered| now < answered + FRESH)
-    }
+    keys: Fetched<Vec<Key>>,
 }
 
 #[derive(Deserialize)]
@@ -76,60 +46,27 @@ struct KeySet {
 impl Issuer {
     /// The provider whose keys are at `address`. Nothing is fetched yet.
     pub fn new(address: &str, web: Web, clock: Clock) -> Self {
-        Self { address: address.to_owned(), web, clock, known: Arc::default(), asked: Arc::default() }
+        let keys = Fetched::new("the key set of the identity provider", FRESH, clock);
+        Self { address: address.to_owned(), web, keys }
     }
 
     /// The key called `id` that may have been used with `algorithm`. A token that names no key is taken to mean the only one there is.
     pub async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Key, Missing> {
-        let found = self.known(id, algorithm);
-        // Whoever finds old keys asks for new ones; whoever comes meanwhile makes do with the old.
-        let asked = match (&found, Arc::clone(&self.asked).try_lock_owned()) {
-            (Some(key), Err(_)) => return Ok(key.clone()),
-            (_, Ok(asked)) => asked,
-            (None, Err(_)) => Arc::clone(&self.asked).lock_owned().await,
-        };
-        let now = self.clock.now();
-        let found = self.known(id, algorithm);
-        if asked.lately(now) || (found.is_some() && asked.fresh(now)) {
-            let missing = if asked.answered == asked.last { Missing::Unknown } else { Missing::Unavailable };
-            return found.ok_or(missing);
-        }
-        // In a task of its own: whoever goes away half-way has asked for all.
-        let own = self.clone();
-        let fetched = tokio::spawn(async move { own.renew(asked, now).await });
-        let fetched = fetched.await.unwrap_or(false);
-        if fetched { self.known(id, algorithm).ok_or(Missing::Unknown) } else { found.ok_or(Missing::Unavailable) }
+        let fetch = || fetch(self.web.clone(), self.address.clone());
+        self.keys.get(|keys| find(keys, id, algorithm), fetch).await
     }
+}
 
-    /// Fetches the keys; whether they could be.
-    async fn renew(&self, mut asked: OwnedMutexGuard<Asked>, now: DateTime<Utc>) -> bool {
-        asked.last = Some(now);
-        match self.fetch().await {
-            Ok(keys) => {
-                asked.answered = Some(now);
-                *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-                true
-            }
-            Err(cause) => {
-                tracing::warn!(error.cause = %cause, "the keys of the identity provider cannot be fetched");
-                false
-            }
-        }
-    }
+fn find(keys: &[Key], id: Option<&str>, algorithm: Algorithm) -> Option<Key> {
+    let mut fitting = keys.iter().filter(|key| key.verifies(algorithm) && (id.is_none() || key.id.as_deref() == id));
+    let first = fitting.next()?;
+    (id.is_some() || fitting.next().is_none()).then(|| first.clone())
+}
 
-    fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Key> {
-        let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
-        let mut fitting =
-            known.iter().filter(|key| key.verifies(algorithm) && (id.is_none() || key.id.as_deref() == id));
-        let first = fitting.next()?;
-        (id.is_some() || fitting.next().is_none()).then(|| first.clone())
-    }
-
-    async fn fetch(&self) -> Result<Vec<Key>, Cause> {
-        let set: KeySet = self.web.get(&self.address).await?;
-        // A key that is of no use here, or of a kind that is not known, is no reason to do without the others.
-        Ok(set.keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect())
-    }
+async fn fetch(web: Web, address: String) -> Result<Vec<Key>, Cause> {
+    let set: KeySet = web.get(&address).await?;
+    // A key that is of no use here, or of a kind that is not known, is no reason to do without the others.
+    Ok(set.keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect())
 }
 
 impl Key {

@@ -5,8 +5,7 @@
 //! his name, `verifier` makes a code worthless to whoever sees it on its way, and `nonce` keeps out a code of another sign-in.
 //!
 //! Who somebody is, the ID token says. It alone is meant for us, always a JWT, and bound to this sign-in; an access token is for others to
-//! read, and need not be a JWT. Where to send what, the provider's discovery document says, looked at once an hour; until it was had for the
-//! first time, every ten seconds at most. Neither code nor token nor any secret is logged or kept.
+//! read, and need not be a JWT. Where to send what, the provider's discovery document says, looked at once an hour. Neither code nor token nor any secret is logged or kept.
 
 use std::sync::Arc;
 
@@ -15,14 +14,14 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Mutex;
 
 use super::{
     AuthError,
+    fetched::Fetched,
     token::Reader,
     web::{Cause, Web},
 };
@@ -40,9 +39,8 @@ const NOT_BEGUN: &str =
 const DENIED: &str = "The identity provider did not sign you in.";
 const SPENT: &str = "The identity provider no longer takes this sign-in's code. Begin again.";
 
-/// How long after one look at the endpoints the next may follow: where they are known, and where not.
+/// How long the endpoints count without a look at whether they still do.
 const FRESH: TimeDelta = TimeDelta::hours(1);
-const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 /// The provider, as people sign in there.
 pub struct Provider {
@@ -50,19 +48,11 @@ pub struct Provider {
     issuer: String,
     reader: Arc<Reader>,
     web: Web,
-    clock: Clock,
-    asked: Arc<Mutex<Asked>>,
-}
-
-/// When it was last asked for its endpoints, and what is known of them.
-#[derive(Default)]
-struct Asked {
-    last: Option<DateTime<Utc>>,
-    known: Option<Arc<Endpoints>>,
+    endpoints: Fetched<Endpoints>,
 }
 
 /// What the discovery document says that matters here.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Endpoints {
     issuer: String,
     #[serde(rename = "authorization_endpoint")]
@@ -106,7 +96,8 @@ impl Flow {
 impl Provider {
     /// The provider called `issuer`, whose tokens `reader` reads.
     pub fn new(settings: SignIn, issuer: String, reader: Arc<Reader>, web: Web, clock: Clock) -> Self {
-        Self { settings, issuer, reader, web, clock, asked: Arc::default() }
+        let endpoints = Fetched::new("the discovery document of the identity provider", FRESH, clock);
+        Self { settings, issuer, reader, web, endpoints }
     }
 
     /// What people call it.
@@ -192,29 +183,13 @@ impl Provider {
         Err(format!("the answer to a code is {status}").into())
     }
 
-    /// Asked by one request at a time; the others wait for what that one hears.
-    async fn endpoints(&self) -> Result<Arc<Endpoints>, AuthError> {
-        let mut asked = Arc::clone(&self.asked).lock_owned().await;
-        let now = self.clock.now();
-        let lasting = if asked.known.is_some() { FRESH } else { PAUSE };
-        if asked.last.is_some_and(|last| now < last + lasting) {
-            return asked.known.clone().ok_or(AuthError::Unavailable);
-        }
-        // In a task of its own: whoever goes away half-way has asked for all.
-        let (web, issuer) = (self.web.clone(), self.issuer.clone());
-        let asking = tokio::spawn(async move {
-            asked.last = Some(now);
-            match discover(&web, &issuer).await {
-                Ok(found) => asked.known = Some(Arc::new(found)),
-                Err(cause) => _ = unavailable(&cause),
-            }
-            asked.known.clone()
-        });
-        asking.await.ok().flatten().ok_or(AuthError::Unavailable)
+    async fn endpoints(&self) -> Result<Endpoints, AuthError> {
+        let fetch = || discover(self.web.clone(), self.issuer.clone());
+        self.endpoints.get(|endpoints| Some(endpoints.clone()), fetch).await.map_err(|_| AuthError::Unavailable)
     }
 }
 
-async fn discover(web: &Web, issuer: &str) -> Result<Endpoints, Cause> {
+async fn discover(web: Web, issuer: String) -> Result<Endpoints, Cause> {
     let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let found: Endpoints = web.get(&place).await?;
     let safe = is_safe(&found.authorization) && is_safe(&found.token);

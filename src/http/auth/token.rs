@@ -11,11 +11,7 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::{
-    AuthError,
-    issuer::{Issuer, Missing},
-    web::Web,
-};
+use super::{AuthError, fetched::Missing, issuer::Issuer, web::Web};
 use crate::{clock::Clock, config::Tokens, domain::access::Login};
 
 const NOT_OURS: &str = "The token does not count here: its form, signature, issuer or audience is not what it must be.";
