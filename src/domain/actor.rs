@@ -82,7 +82,7 @@ impl Actor {
         Self {
             name: if sees_names { String::new() } else { self.name.clone() },
             credential: None,
-            partner: None,
+            partner: self.partner.filter(|_| !sees_names),
             expires_at: None,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             request_id: None,

@@ -2,12 +2,14 @@
 //!
 //! Under an idempotency key the ids an operation answers with are stored in its own transaction, beside a keyed digest of the input. The
 //! same key with the same input answers with the same ids and has no second effect; with other input it is refused. A refusal is not
-//! stored: it is evaluated anew. The key is taken before anything else is looked at, so two requests at once meet at the primary key: the
-//! second waits there, sees nothing half done, and reads the first one's answer. The same table remembers which sessions of a browser were
+//! stored: it is evaluated anew. The key is taken before anything else is looked at, so of two requests at once the second finds it in use,
+//! and comes back until it can read the first one's answer. The same table remembers which sessions of a browser were
 //! ended: that, too, is done once, and need not be known for longer.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use sea_orm::{FromQueryResult, JsonValue, Statement, Value};
+use sea_orm::{DbBackend, FromQueryResult, JsonValue, Statement, Value};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Actor, Error, Operation, Refusal, input};
@@ -31,6 +33,10 @@ pub struct Request {
     /// All that was asked for, in a spelling that is the same for the same input; nothing matters of it without a key.
     pub input: Vec<u8>,
 }
+
+/// Between two looks at a key that is in use.
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
 /// What is remembered at a place.
 const STORED: &str =
@@ -65,16 +71,24 @@ where
         let place = [scope.as_str(), mutation.as_str(), key.as_str()];
         if !take(&tx, place, digest).await? {
             let result = replay(&tx, place, digest).await?;
-            return Ok((tx, Ok(result)));
+            return Ok((tx, result.map(Ok)));
         }
         let (tx, answer) = operation(tx).await?;
         match &answer {
             Ok(result) => keep(&tx, place, result).await?,
             Err(_) => give_back(&tx, place).await?,
         }
-        Ok::<_, Error>((tx, answer))
+        Ok::<_, Error>((tx, Some(answer)))
     };
-    Ok(db.write(&origin, once).await??)
+    // Whoever comes while the key is in use waits here, and not on a connection, of which many such would leave none to others.
+    let mut pause = SHORTEST_WAIT;
+    loop {
+        if let Some(answer) = db.write(&origin, once).await? {
+            return Ok(answer?);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_WAIT);
+    }
 }
 
 /// Runs `operation` for `actor` in a transaction of its own, with nothing remembered: for the service's own commands and for questions.
@@ -112,12 +126,21 @@ pub(super) async fn has_ended(db: &Db, session: &str) -> Result<bool, store::Err
     Ok(Stored::find_by_statement(statement).one(db.reader()).await?.is_some())
 }
 
-/// Takes the key for this transaction; false: it was used before, and that is still remembered. Waits for whoever is using it now.
+/// Takes the key for this transaction; false: it was used before, and that is still remembered, or it is being used now. Two keys may share
+/// a lock: then one waits for the other.
 async fn take(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Result<bool, Error> {
-    let sql = "INSERT INTO idempotency_keys (scope, mutation, key, request_digest, result, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, mutation, key) DO UPDATE \
-               SET request_digest = excluded.request_digest, result = excluded.result, created_at = excluded.created_at \
-               WHERE idempotency_keys.created_at <= $7";
+    let free = if tx.backend() == DbBackend::Postgres {
+        "pg_try_advisory_xact_lock(hashtextextended(concat_ws(chr(1), $1, $2, $3), 0))"
+    } else {
+        // There is one writer.
+        "true"
+    };
+    let sql = format!(
+        "INSERT INTO idempotency_keys (scope, mutation, key, request_digest, result, created_at) \
+         SELECT $1, $2, $3, $4, $5, $6 WHERE {free} ON CONFLICT (scope, mutation, key) DO UPDATE \
+         SET request_digest = excluded.request_digest, result = excluded.result, created_at = excluded.created_at \
+         WHERE idempotency_keys.created_at <= $7"
+    );
     let nothing_yet = JsonValue::Object(serde_json::Map::new());
     let digest = digest.to_vec();
     let now = tx.now();
@@ -130,19 +153,23 @@ async fn take(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Resu
         now.into(),
         (now - RETENTION).into(),
     ];
-    Ok(tx.execute(sql, values).await?.rows_affected() == 1)
+    Ok(tx.execute(&sql, values).await?.rows_affected() == 1)
 }
 
-async fn replay<T: DeserializeOwned>(tx: &Tx, [scope, mutation, key]: [&str; 3], digest: &[u8]) -> Result<T, Error> {
+/// What came of the request under a key. None: nothing yet, for the key is being used, or was forgotten in this very moment.
+async fn replay<T: DeserializeOwned>(
+    tx: &Tx,
+    [scope, mutation, key]: [&str; 3],
+    digest: &[u8],
+) -> Result<Option<T>, Error> {
     let stored: Option<Stored> = tx.query(STORED, vec![scope.into(), mutation.into(), key.into()]).await?.pop();
-    // Forgotten in this very moment: as good as never used.
-    let stored = stored.ok_or_else(|| store::Error::Conflict("idempotency_keys".to_owned()))?;
+    let Some(stored) = stored else { return Ok(None) };
     if stored.request_digest != digest {
         let message =
             "this idempotency key was used for another request: use a new key, or repeat the first request unchanged";
         return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, message).at(["idempotencyKey"]).into());
     }
-    serde_json::from_value(stored.result).map_err(|error| unreadable(&error))
+    serde_json::from_value(stored.result).map(Some).map_err(|error| unreadable(&error))
 }
 
 async fn keep<T: Serialize>(tx: &Tx, [scope, mutation, key]: [&str; 3], result: &T) -> Result<(), Error> {

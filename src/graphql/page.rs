@@ -179,11 +179,16 @@ fn newest(session: &Session, first: Option<i32>) -> Result<u32, Fault> {
     given.map_or(Ok(largest.min(NEWEST.unsigned_abs())), |first| size("first", first, largest))
 }
 
-/// What a page counts in a query's complexity.
+/// What a page counts in a query's complexity. One that is larger than any may be is refused when it is asked for.
 pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     let size = first.or(last).and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE as usize);
     // One of size 0 is asked for as well, for its `totalCount`.
-    1 + size.clamp(1, LARGEST_PAGE) * child
+    times(if size > LARGEST_PAGE { 1 } else { size.max(1) }, child)
+}
+
+/// What so many records count. It ends below what a sum of it over the largest document would overflow with: the library adds as it comes.
+pub fn times(records: usize, child: usize) -> usize {
+    records.saturating_mul(child).saturating_add(1).min(1 << 40)
 }
 
 /// What a list of the newest counts: as one without pages where its size is the default, for most are short.
@@ -193,7 +198,7 @@ pub fn newest_cost(first: Option<i32>, child: usize) -> usize {
 
 /// What a list without pages counts in a query's complexity.
 pub fn unpaged(child: usize) -> usize {
-    1 + UNPAGED * child
+    times(UNPAGED, child)
 }
 
 /// A page of a list that stands by itself.

@@ -19,7 +19,7 @@ use crate::{
     domain::{Actor, entitlement::REPLACED},
     entity::{kind::Role, scope::Scope},
     feed::{Cursor, Feed},
-    id::PartnerId,
+    id::{AssignmentId, PartnerId},
     store::Db,
 };
 
@@ -129,6 +129,18 @@ impl Session {
             "system".to_owned()
         } else {
             "support".to_owned()
+        }
+    }
+
+    /// Whether the caller is told what a provisioner said of an assignment: it may name who has the unit.
+    pub async fn hears_of(&self, assignment: Option<AssignmentId>) -> Result<bool, Fault> {
+        match (self.scope(), assignment) {
+            (Scope::All | Scope::Provisioner { .. }, _) | (Scope::Partner { .. }, None) => Ok(true),
+            (Scope::Customer { .. }, _) => Ok(false),
+            (Scope::Partner { .. }, Some(id)) => {
+                let found = self.load(id).await?;
+                Ok(found.is_some_and(|found| self.scope().knows(found.account_id, found.account_partner_id)))
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 //! deadline, the operation runs under another. A GET that asks for an upgrade is handed to the socket. A client that
 //! accepts a stream gets its subscriptions as one, and everything else where it accepts nothing but a stream.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{Request, Response as Executed, ServerError, parser::types::OperationType};
 use axum::{
@@ -185,15 +185,19 @@ pub(super) async fn execute(
     answer
 }
 
-/// Begins a subscription, after the cursor `resume` where one is given.
+/// Begins a subscription, after the cursor `resume` where one is given, within `patience`.
 pub(super) async fn subscribe(
     graph: &Graph,
     actor: &Actor,
     request: Request,
     resume: Option<String>,
+    patience: Duration,
 ) -> Result<Delivery, Answer> {
     let measure = Measure::begin(graph, actor, OperationType::Subscription, &request);
-    let begun = graph.subscribe(actor, request, resume).instrument(measure.span.clone()).await;
+    let begun = graph.subscribe(actor, request, resume).instrument(measure.span.clone());
+    let begun = timeout(patience, begun).await.unwrap_or_else(|_elapsed| {
+        Err(Answer::refused(refusal(UNAVAILABLE, "The subscription took too long to begin: try again.")))
+    });
     match &begun {
         Ok(_) => measure.begun(),
         Err(answer) => measure.answered(answer),

@@ -53,10 +53,13 @@ pub async fn subscription(
         return single(&Answer::refused(error), streaming);
     };
     let resume = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-    let mut delivery = match graphql::subscribe(&http.graph, &actor, request, resume.map(str::to_owned)).await {
-        Ok(delivery) => delivery,
-        Err(refusal) => return single(&refusal, streaming),
-    };
+    let mut delivery =
+        match graphql::subscribe(&http.graph, &actor, request, resume.map(str::to_owned), http.limits.request_timeout)
+            .await
+        {
+            Ok(delivery) => delivery,
+            Err(refusal) => return single(&refusal, streaming),
+        };
     let mut piece = Piece::new(streaming);
     match timeout(MOMENT, delivery.next()).await {
         Ok(Some(frame)) => piece.next(Some(&frame.cursor), &frame.json),

@@ -3,12 +3,14 @@
 mod every;
 
 use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, App, Client, Shop, Test, both_engines,
+    Answer, App, Client, Engine, Shop, Test, both_engines,
     desk::act,
     shop::{Placed, product},
+    within,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -16,6 +18,7 @@ pub fn tests() -> Vec<Test> {
         every_mutation_has_one_effect_under_a_key,
         other_input_under_a_key_is_refused,
         requests_at_once_under_a_key_have_one_effect,
+        who_waits_for_a_key_keeps_nobody_waiting,
         a_key_belongs_to_one_mutation,
         a_key_belongs_to_whoever_used_it,
         a_key_is_shared_by_the_keys_of_a_partner,
@@ -225,6 +228,44 @@ async fn a_key_is_shared_by_the_keys_of_a_partner(app: App) {
         let again = call.run(&colleague, &call.input, "k").await.done();
         assert_eq!(again.data(), first.data(), "{}", call.mutation);
     }
+}
+
+async fn who_waits_for_a_key_keeps_nobody_waiting(app: App) {
+    if app.engine() == Engine::Sqlite {
+        return; // Its one writer is waited for by all.
+    }
+    let (shop, _) = stock(&app, 1).await;
+    let node = app.node_with(|config| config.limits.connections = 4).await;
+    let key = node.client(shop.key.secret().expect("a secret"));
+    let order = |reference: &str, key: &str| json!({"channelId": shop.channel, "externalReference": reference, "lines": [{"sku": "P"}], "idempotencyKey": key});
+    key.mutate("placeOrder", "order { id }", order("known", "known")).await.done();
+    // Somebody is at work under a key, as for a large order.
+    let connection = app.db().await;
+    let scope = "SELECT scope AS text FROM idempotency_keys WHERE key = 'known'";
+    let scope = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), scope)).await;
+    let scope: String = scope.expect("an answer").expect("a row").try_get("", "text").expect("text");
+    let busy = connection.begin().await.expect("a transaction");
+    let lock = format!(
+        "SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(chr(1), '{scope}', 'placeOrder', 'busy'), 0))"
+    );
+    busy.execute_unprepared(&lock).await.expect("a lock");
+    let waiting = tokio::spawn({
+        let key = key.clone();
+        let order = order("busy", "busy");
+        async move { join_all((0..8).map(|_| key.mutate("placeOrder", "order { id }", order.clone()))).await }
+    });
+    for number in 0..20 {
+        let reference = format!("o-{number}-beside");
+        within("an order", key.mutate("placeOrder", "order { id }", order(&reference, &reference))).await.done();
+    }
+    assert!(!waiting.is_finished());
+    busy.rollback().await.expect("an end");
+    connection.close().await.expect("an orderly end");
+    let answers = within("those who waited", waiting).await.expect("no panic");
+    let ids: std::collections::BTreeSet<String> =
+        answers.into_iter().map(|answer| answer.done().text("/order/id")).collect();
+    assert_eq!(ids.len(), 1);
+    app.assert_sound().await;
 }
 
 async fn a_refusal_is_not_remembered(app: App) {

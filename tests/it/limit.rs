@@ -21,6 +21,8 @@ pub fn tests() -> Vec<Test> {
     both_engines![
         a_document_on_the_edge_is_run_and_one_past_it_is_not,
         a_page_has_so_many_records,
+        a_document_costs_what_it_costs_however_much,
+        a_subscription_is_no_larger_than_a_node_keeps,
         a_customer_has_so_many_sockets,
         a_key_has_so_many_sockets,
         streams_count_as_sockets,
@@ -93,6 +95,47 @@ async fn knock(node: &App, client: &Client) -> Result<Socket, u16> {
         Frame::Message(_) => Ok(socket),
         Frame::Closed(code) => Err(code),
     }
+}
+
+async fn a_document_costs_what_it_costs_however_much(app: App) {
+    let shop = shop(&app).await;
+    // More than any number has room for, in one field and in the sum of several.
+    let nested = |sizes: &[usize]| {
+        let open: String =
+            sizes.iter().map(|size| format!("{{ activationCodes(first: {size}) {{ entitlement ")).collect();
+        let unit = r#"entitlement(id: "ent_01h455vb4pex5vsknk084sn02q")"#;
+        format!("{unit} {open} {{ id }} {}", "} }".repeat(sizes.len()))
+    };
+    let one = nested(&[10_000; 6]);
+    let sum: String =
+        (0..4).map(|number| format!("a{number}: {} ", nested(&[1_844, 10_000, 10_000, 10_000, 10_000]))).collect();
+    // What is in fragments that nobody spreads is validated all the same.
+    let field = "orders(first: 1) { totalCount } ";
+    let unused: String = (0..60).map(|number| format!("fragment A{number} on Query {{ ...F }} ")).collect();
+    let fragments = format!("fragment F on Query {{ {} }} {unused}", field.repeat(100));
+    for document in [format!("{{ {one} }}"), format!("{{ {sum} }}"), format!("{{ viewer {{ role }} }} {fragments}")] {
+        let refused = shop.key.query(&document, json!({})).await;
+        assert_eq!(refused.code(), Some("QUERY_TOO_COMPLEX"), "{:#}", refused.body);
+    }
+}
+
+async fn a_subscription_is_no_larger_than_a_node_keeps(app: App) {
+    let shop = shop(&app).await;
+    let document = "subscription ($filter: EventFilter) { events(filter: $filter) { type } }";
+    let filler = "x".repeat(33 * 1024);
+    let mut large = shop.key.subscribe(document, json!({"filter": {"orderId": filler}})).await;
+    assert_eq!(large.refused().await.code(), Some("LIMIT_EXCEEDED"));
+    // What the document does not declare is not kept.
+    let variables = json!({"filter": {"types": ["ORDER_PLACED"]}, "undeclared": filler});
+    let mut events = shop.key.subscribe(document, variables).await;
+    shop.key.feed_cursor().await;
+    let mut ordered = 0;
+    let event = crate::harness::eventually("an event", async || {
+        ordered += 1;
+        shop.place(&format!("o-{ordered}"), json!([{"sku": "P", "quantity": 1}])).await;
+        tokio::time::timeout(Duration::from_millis(500), events.next()).await.ok()
+    });
+    assert_eq!(event.await.at("/events/type"), "ORDER_PLACED");
 }
 
 async fn a_page_has_so_many_records(app: App) {

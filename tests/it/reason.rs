@@ -20,6 +20,7 @@ pub fn tests() -> Vec<Test> {
     both_engines![
         every_reason_is_given_to_its_own_and_hidden_from_strangers,
         what_is_done_for_a_reason_says_so_in_the_journal,
+        what_a_provisioner_says_is_for_whoever_knows_the_holder,
     ]
 }
 
@@ -275,4 +276,40 @@ async fn what_is_done_for_a_reason_says_so_in_the_journal(app: App) {
     assert_eq!(told.text("/events/nodes/0/reason"), "there is room again");
     assert_eq!(told.text("/team/nodes/0/reason"), "a whole team");
     app.assert_sound().await;
+}
+
+async fn what_a_provisioner_says_is_for_whoever_knows_the_holder(app: App) {
+    let desk = Desk::open(&app, json!({"provisioning": "EXTERNAL"}), 2).await;
+    let beta = Shop::open(&app, "Beta").await;
+    beta.redeem(desk.code(0), "bob").await.data();
+    desk.shop.redeem(desk.code(1), "bo").await.data();
+    for attempt in desk.claim().await {
+        desk.fail(&attempt).await;
+    }
+    let query = "query ($id: ID!) { entitlement(id: $id) {
+        assignment { statusReason attempts { outcome reason } } exceptions { kind reason }
+        timeline(last: 3) { nodes { type reason } }
+    } }";
+    let said = "no seat left";
+    let times = async |client: &Client, unit: &str| {
+        let answer = client.query(query, json!({"id": unit})).await;
+        assert_eq!(answer.at("/entitlement/assignment/attempts/0/outcome"), "FAILED");
+        answer.body.to_string().matches(said).count()
+    };
+    let told = times(&desk.support, desk.unit(0)).await;
+    assert!(told > 3, "in the assignment, its attempt, the exception and the journal: {told}");
+    assert_eq!(times(&desk.shop.key, desk.unit(1)).await, told, "of a holder of one's own");
+    assert_eq!(
+        times(&beta.key, desk.unit(0)).await,
+        told - 2,
+        "as a holder, but for the seller's exception and its opening"
+    );
+    assert_eq!(times(&desk.shop.key, desk.unit(0)).await, 0);
+    assert_eq!(times(&desk.customer("ann").await, desk.unit(0)).await, 0, "who bought it");
+    let told = desk.shop.key.query(query, json!({"id": desk.unit(0)})).await;
+    let expected = json!([{"kind": "PROVISIONING_FAILED", "reason": "it could not be set up downstream"}]);
+    assert_eq!(told.at("/entitlement/exceptions"), &expected);
+    let console = "{ exceptions { nodes { reason } } events(last: 20) { nodes { reason } } }";
+    let all = desk.shop.key.query(console, json!({})).await;
+    assert!(all.body.to_string().matches(said).count() < 4, "those of its own holder: {:#}", all.body);
 }

@@ -1,7 +1,7 @@
 //! The guessing limit: a code of 120 random bits is not guessed, but whoever tries should find it slow.
 //!
 //! Well-formed codes that do not exist are counted over a quarter of an hour, in the database, so on all nodes together. Mistyped ones,
-//! which the check symbol tells, are not guesses; a customer's are counted by themselves, for each is written down. A try past the limit is
+//! which the check symbol tells, are not guesses. What a customer is refused otherwise is counted as well. A try past the limit is
 //! refused whether there is such a code or not, and writes nothing. A guess is counted by the statement that finds room for it, under a
 //! number that only one can have, so that many at once get no further than one after the other.
 
@@ -49,7 +49,7 @@ impl Guesser {
         Ok(Self { digest, principal: principal(actor), since: since(tx), most: [own, all] })
     }
 
-    /// Mistyped ones of a customer.
+    /// What a customer is refused for any other reason.
     fn slips(tx: &Tx, actor: &Actor) -> Self {
         let all = i64::from(tx.settings().server_guesses);
         let principal = format!("mistyped {}", principal(actor));
@@ -119,9 +119,14 @@ pub async fn count(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
     Guesser::guesses(tx, actor, named)?.count(tx).await
 }
 
-/// Refuses whoever has guessed too often lately, and a customer who has mistyped as often as a server may guess: each is written down.
-pub async fn slip(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
+/// Refuses whoever has guessed too often lately, and a customer who mistypes too often.
+pub async fn mistyped(tx: &Tx, actor: &Actor, named: &Named) -> Result<(), Error> {
     limit(tx, actor, named).await?;
+    slip(tx, actor).await
+}
+
+/// Counts what a customer is refused, for each time is written down; refuses it where it was as often as a server may guess.
+pub async fn slip(tx: &Tx, actor: &Actor) -> Result<(), Error> {
     if actor.role == Role::Customer {
         Guesser::slips(tx, actor).count(tx).await?;
     }

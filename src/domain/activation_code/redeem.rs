@@ -79,7 +79,7 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
 
     named.check(tx, actor).await?;
     let Some(code) = Code::parse(&command.code) else {
-        guess::slip(tx, actor, &named).await?;
+        guess::mistyped(tx, actor, &named).await?;
         let last_four = last_four_of(&command.code);
         return reject(
             tx,
@@ -108,7 +108,10 @@ pub async fn redeem(tx: &mut Tx, actor: &Actor, command: &Redeem) -> Result<Resu
     match decision {
         Ok(Way::Again(assignment_id)) => Ok(Ok(Redeemed { assignment_id, entitlement_id: claim.unit.id, made: None })),
         Ok(Way::Fresh | Way::Confirm) => claim_unit(tx, actor, claim, &account, resource, command.input.clone()).await,
-        Err(refusal) => reject(tx, actor, Some(&claim), Some(&account), Some(code.last_four()), refusal).await,
+        Err(refusal) => {
+            guess::slip(tx, actor).await?;
+            reject(tx, actor, Some(&claim), Some(&account), Some(code.last_four()), refusal).await
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    Known,
     execution::{Execution, Item, Kind, Plan, panicked},
     likeness::Likeness,
 };
@@ -30,6 +31,8 @@ const REMEMBERED_BYTES: u64 = 64 * 1024 * 1024;
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Executions that a group keeps for the next answers.
 const IDLE: usize = 2;
+/// Room for groups that is worth giving back.
+const SPARE: usize = 1_024;
 /// How long to wait for a database that is away, before an execution is started again.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -73,6 +76,8 @@ pub fn frames() -> Frames {
 pub struct Group {
     number: u64,
     likeness: Arc<Likeness>,
+    /// Where it is known.
+    known: Known,
     /// What all of them sent, but for where each begins.
     request: Template,
     plan: Plan,
@@ -84,11 +89,18 @@ pub struct Group {
 }
 
 impl Group {
-    pub fn new(number: u64, likeness: Arc<Likeness>, request: Template, plan: Plan, graph: &Graph) -> Arc<Self> {
+    pub fn new(
+        number: u64,
+        likeness: Arc<Likeness>,
+        known: Known,
+        request: Template,
+        plan: Plan,
+        graph: &Graph,
+    ) -> Arc<Self> {
         let question = graph.feed().ask(plan.filter.clone());
         let (idle, driver) = (Mutex::default(), OnceLock::new());
         let (told, made) = watch::channel(());
-        let group = Arc::new(Self { number, likeness, request, plan, question, idle, made, driver });
+        let group = Arc::new(Self { number, likeness, known, request, plan, question, idle, made, driver });
         // Not from the head, which may have moved on since: whoever listens may stand before it.
         let listener = graph.feed().listen(group.question(), group.question.asked());
         let drive = Self::drive(Arc::downgrade(&group), graph.clone(), listener, told);
@@ -194,6 +206,19 @@ impl Group {
                 Ok((execution, _)) => return execution,
                 // It was started before: this can only be the database's absence.
                 Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another one may have taken its place.
+        if known.get(&self.likeness).is_some_and(|group| group.strong_count() == 0) {
+            known.remove(&self.likeness);
+            if known.capacity() > SPARE && known.len() < known.capacity() / 4 {
+                known.shrink_to_fit();
             }
         }
     }

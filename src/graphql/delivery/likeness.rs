@@ -1,6 +1,6 @@
 //! What makes two subscriptions the same question: document, operation, variables and audience; not where each wants to begin.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::{
     Name, Pos, Positioned, Request, Value,
@@ -11,6 +11,9 @@ use crate::domain::Actor;
 
 /// The argument that says where to begin.
 const AFTER: &str = "after";
+
+/// Bytes of a subscription and its variables, which a node keeps for as long as it runs.
+const LARGEST: usize = 32 * 1024;
 
 /// What subscriptions have in common that one execution serves.
 ///
@@ -43,9 +46,15 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Takes `request` apart, whose document was parsed.
-    pub fn of(audience: Arc<Actor>, request: &Request, document: &ExecutableDocument) -> Self {
+    /// Takes `request` apart, whose document was parsed. Variables that the operation does not declare are dropped from it.
+    pub fn of(audience: Arc<Actor>, request: &mut Request, document: &ExecutableDocument) -> Self {
         let operation = operation(document, request.operation_name.as_deref());
+        let declared: HashSet<&Name> = operation
+            .iter()
+            .flat_map(|operation| &operation.variable_definitions)
+            .map(|it| &it.node.name.node)
+            .collect();
+        request.variables.retain(|name, _| declared.contains(name));
         let field = operation.and_then(|operation| root(document, &operation.selection_set.node));
         let mut variables = request.variables.clone();
         let after = match (field.and_then(|field| argument(&field.node)), operation) {
@@ -68,6 +77,13 @@ impl Asked {
             at: field.map_or_else(Pos::default, |field| field.pos),
             key: field.map(|field| field.node.response_key().node.to_string()).unwrap_or_default(),
         }
+    }
+}
+
+impl Likeness {
+    /// Whether it is more than a node can keep for every subscription that may run on it.
+    pub fn is_too_large(&self) -> bool {
+        self.query.len() + self.variables.len() > LARGEST
     }
 }
 
@@ -138,8 +154,8 @@ mod tests {
     use super::*;
 
     fn likeness(query: &str, variables: serde_json::Value) -> (Likeness, After) {
-        let request = Request::new(query).variables(Variables::from_json(variables));
-        let asked = Asked::of(Arc::new(Actor::system("test")), &request, &parse_query(query).unwrap());
+        let mut request = Request::new(query).variables(Variables::from_json(variables));
+        let asked = Asked::of(Arc::new(Actor::system("test")), &mut request, &parse_query(query).unwrap());
         (asked.likeness, asked.after)
     }
 
@@ -154,6 +170,7 @@ mod tests {
             (from_one, from_two, from_now),
             (After::Cursor("a".to_owned()), After::Cursor("b".to_owned()), After::Now)
         );
+        assert_eq!(one, likeness(query, json!({"c": "a", "t": "x", "undeclared": [0, 0]})).0);
         assert_ne!(one, likeness(query, json!({"c": "a", "t": "y"})).0);
         assert_ne!(one, likeness(&query.replace("id }", "id type }"), json!({"c": "a", "t": "x"})).0);
     }

@@ -37,9 +37,12 @@ use crate::{
 /// Subscriptions that are begun at a time: of a crowd, the first of each group does the work and the others find it done.
 const BEGINNING: usize = 8;
 
-/// The groups of a node.
+/// The groups of a node, by what is asked; each forgets itself when nobody is in it any more.
+type Known = Arc<Mutex<HashMap<Arc<Likeness>, Weak<Group>>>>;
+
+/// The groups of a node, and what they have in common.
 pub struct Groups {
-    known: Mutex<HashMap<Arc<Likeness>, Weak<Group>>>,
+    known: Known,
     count: AtomicU64,
     beginning: Semaphore,
     pub frames: Frames,
@@ -48,7 +51,7 @@ pub struct Groups {
 impl Default for Groups {
     fn default() -> Self {
         Self {
-            known: Mutex::default(),
+            known: Known::default(),
             count: AtomicU64::new(0),
             beginning: Semaphore::new(BEGINNING),
             frames: group::frames(),
@@ -69,17 +72,14 @@ impl Groups {
     }
 
     /// The group of `likeness`: the one there is, or the one that `make` makes.
-    fn join(&self, likeness: Likeness, make: impl FnOnce(u64, Arc<Likeness>) -> Arc<Group>) -> Arc<Group> {
+    fn join(&self, likeness: Likeness, make: impl FnOnce(u64, Arc<Likeness>, Known) -> Arc<Group>) -> Arc<Group> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = known.get(&likeness).and_then(Weak::upgrade) {
             return group;
         }
-        if known.len() == known.capacity() {
-            // Before it grows: most of it may be of groups that nobody is in any more.
-            known.retain(|_, group| group.strong_count() > 0);
-        }
         let likeness = Arc::new(likeness);
-        let group = make(self.count.fetch_add(1, Ordering::Relaxed), Arc::clone(&likeness));
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let group = make(number, Arc::clone(&likeness), Arc::clone(&self.known));
         known.insert(likeness, Arc::downgrade(&group));
         group
     }
@@ -109,7 +109,11 @@ impl Delivery {
         let head = graph.feed().head();
         let refused = |error: ServerError| Answer::of(Response::from_errors(vec![error]), graph.errors());
         let document = request.parsed_query().map_err(refused)?.clone();
-        let Asked { likeness, after, at, key } = Asked::of(Arc::new(actor.audience()), &request, &document);
+        let Asked { likeness, after, at, key } = Asked::of(Arc::new(actor.audience()), &mut request, &document);
+        if likeness.is_too_large() {
+            let fault = Fault::LimitExceeded("A subscription and its variables may have 32 KiB together.".to_owned());
+            return Err(refused(async_graphql::Error::from(fault).into_server_error(at)));
+        }
         let group = match graph.groups().find(&likeness) {
             Some(group) => group,
             None => Self::group(graph, likeness, Template::new(request, document)).await?,
@@ -135,7 +139,8 @@ impl Delivery {
         }
         let started = template.start(graph, &likeness, None).await;
         let (execution, plan) = started.map_err(|refusal| Answer::of(*refusal, graph.errors()))?;
-        let group = groups.join(likeness, |number, likeness| Group::new(number, likeness, template, plan, graph));
+        let make = |number, likeness, known| Group::new(number, likeness, known, template, plan, graph);
+        let group = groups.join(likeness, make);
         group.keep(execution);
         Ok(group)
     }

@@ -14,6 +14,7 @@ use crate::{
         error::Fault,
         loader::OrderInChannel,
         mutation::order::AccountInput,
+        page,
         scalars::Cursor,
         session::Session,
         types::{Account, Channel, Entitlement, Node, Order, Partner, Product, RedemptionCheck, Statistics, Viewer},
@@ -49,7 +50,7 @@ impl Records {
     }
 
     /// The records with these ids, in their order, with null for each that does not exist or is not yours.
-    #[graphql(complexity = "1 + ids.len() * child_complexity")]
+    #[graphql(complexity = "page::times(ids.len(), child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

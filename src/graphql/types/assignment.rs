@@ -52,9 +52,10 @@ impl Assignment {
         self.0.status.into()
     }
 
-    /// Why it is in this state, where somebody gave a reason. Null else, and to customers where the support desk gave it.
+    /// Why it is in this state, where somebody gave a reason. Null else, to customers where the support desk gave it, and to whoever may not
+    /// know the account.
     async fn status_reason(&self, ctx: &Context<'_>) -> Option<String> {
-        reason_for(Session::of(ctx), self.0.status_reason.as_ref())
+        reason_for(Session::of(ctx), self.0.status_reason.as_ref().filter(|_| self.known(ctx)))
     }
 
     /// How the account came by the unit.

@@ -9,7 +9,7 @@ use super::{
     Reservation,
 };
 use crate::{
-    entity::kind,
+    entity::{event::ASSIGNMENTS, kind},
     graphql::{
         enums::{EntitlementStatus, EventType, Role},
         error::Fault,
@@ -97,7 +97,8 @@ impl Event {
     }
 
     /// The reason that was given. Null if none was, and where it was given by somebody of another side: to partners another partner or its
-    /// customers, to customers anybody but themselves and the shop that they are customers of.
+    /// customers, to customers anybody but themselves and the shop that they are customers of. What is said of an assignment is for whoever may know the
+    /// account.
     async fn reason(&self, ctx: &Context<'_>) -> Option<&String> {
         let (event, session) = (&self.0.event, Session::of(ctx));
         // Why a code was refused is the service's own word.
@@ -109,7 +110,12 @@ impl Event {
         } else {
             event.actor_partner_id.is_none()
         };
-        let shown = own_word || near || self.shows_actor(ctx);
+        let account = event.account_id.zip(event.account_partner_id);
+        let known = account.is_none_or(|(account, partner)| session.scope().knows(account, partner));
+        // What is said of an assignment may name who has the unit.
+        let names = event.assignment_id.is_some()
+            && (event.kind == kind::EventType::ExceptionOpened || event.kind.to_string().starts_with(ASSIGNMENTS));
+        let shown = ((own_word || near) && (known || !names)) || self.shows_actor(ctx);
         event.reason.as_ref().filter(|_| shown)
     }
 

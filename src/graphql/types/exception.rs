@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Object};
 use super::{Assignment, Channel, Entitlement, Order, RedemptionAttempt};
 use crate::{
     domain::exception::allowed_resolutions,
-    entity::fulfillment_exception::Model,
+    entity::{fulfillment_exception::Model, kind},
     graphql::{
         enums::{ExceptionKind, ExceptionStatus, Resolution},
         error::Fault,
@@ -45,9 +45,18 @@ impl FulfillmentException {
         self.0.status.into()
     }
 
-    /// What happened, for a person.
-    async fn reason(&self) -> &str {
-        &self.0.reason
+    /// What happened, for a person. What a provisioner said is for whoever may know the account; others read that it failed.
+    async fn reason(&self, ctx: &Context<'_>) -> Result<&str, Fault> {
+        use kind::ExceptionKind::{
+            DeprovisioningFailed, ImportMismatch, Overdue, ProvisioningFailed, RedemptionRejected,
+        };
+        let hidden = match self.0.kind {
+            ProvisioningFailed => "it could not be set up downstream",
+            DeprovisioningFailed => "it could not be taken down downstream",
+            RedemptionRejected | Overdue | ImportMismatch => return Ok(&self.0.reason),
+        };
+        let told = Session::of(ctx).hears_of(self.0.assignment_id).await?;
+        Ok(if told { &self.0.reason } else { hidden })
     }
 
     /// The channel of the sale. Null where it is not yours to see.

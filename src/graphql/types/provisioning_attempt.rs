@@ -56,8 +56,10 @@ impl ProvisioningAttempt {
         self.0.lease_expires_at.map(DateTime)
     }
 
-    /// Why it failed, as the provisioner said. Null if it did not.
-    async fn reason(&self) -> Option<&String> {
-        self.0.reason.as_ref()
+    /// Why it failed, as the provisioner said. Null if it did not, to customers, and to whoever may not know the account.
+    async fn reason(&self, ctx: &Context<'_>) -> Option<Result<&String, Fault>> {
+        let reason = self.0.reason.as_ref()?;
+        let told = Session::of(ctx).hears_of(Some(self.0.assignment_id)).await;
+        told.map(|told| told.then_some(reason)).transpose()
     }
 }

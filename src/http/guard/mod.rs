@@ -100,8 +100,11 @@ fn unreadable(error: &parser::Error) -> ServerError {
 fn check(document: &ExecutableDocument, limits: &Limits) -> Result<(), ServerError> {
     let Limits { expanded_selections: most, introspection, .. } = *limits;
     let mut sizes = Sizes { document, most, introspection, known: HashMap::new() };
-    for name in document.fragments.keys() {
-        sizes.fragment(name, 0)?;
+    // Validation goes through each fragment by itself, whoever spreads it.
+    let mut total = 0_usize;
+    for (name, fragment) in &document.fragments {
+        total = total.saturating_add(sizes.fragment(name, 0)?.selections);
+        sizes.refuse_above(total, fragment.pos)?;
     }
     let mut total = 0_usize;
     for (_, operation) in document.operations.iter() {

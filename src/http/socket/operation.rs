@@ -5,7 +5,7 @@
 //! one frame each, so that a busy one does not starve its neighbours; and only when the socket can take a frame, so
 //! that a slow socket holds its own operations back and nothing piles up. A panic ends the operation it happened in.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_graphql::{Request, parser::types::OperationType};
 use futures_util::{
@@ -42,7 +42,9 @@ impl Operation {
     pub fn start(graph: &Graph, actor: Arc<Actor>, mut request: Request, limits: &Limits, lanes: &Lanes) -> Self {
         let (frames, lasting) = match guard::admit(&mut request, limits) {
             Err(error) => (Self::refused(&Answer::refused(error)).frames, false),
-            Ok(OperationType::Subscription) => (subscription(graph.clone(), actor, request), true),
+            Ok(OperationType::Subscription) => {
+                (subscription(graph.clone(), actor, request, limits.request_timeout), true)
+            }
             Ok(kind @ (OperationType::Query | OperationType::Mutation)) => {
                 let (graph, limits) = (graph.clone(), limits.clone());
                 let answer =
@@ -69,9 +71,9 @@ fn result(answer: Option<Answer>) -> Vec<Frame> {
 }
 
 /// The answers of a subscription as frames, the last one included.
-fn subscription(graph: Graph, actor: Arc<Actor>, request: Request) -> BoxStream<'static, Frame> {
+fn subscription(graph: Graph, actor: Arc<Actor>, request: Request, patience: Duration) -> BoxStream<'static, Frame> {
     // In a box of its own: what it takes to begin is given back once it has begun.
-    let begun = Box::pin(async move { graphql::subscribe(&graph, &actor, request, None).await });
+    let begun = Box::pin(async move { graphql::subscribe(&graph, &actor, request, None, patience).await });
     stream::once(begun)
         .flat_map(|begun| match begun {
             Ok(delivery) => stream::unfold(Some(delivery), frame).left_stream(),

@@ -11,6 +11,7 @@ pub fn tests() -> Vec<Test> {
     both_engines![
         guessing_is_slow,
         a_customer_mistypes_as_often_as_a_server_guesses,
+        a_customer_is_refused_as_often_as_a_server_guesses,
         a_server_s_key_stands_for_many_people,
     ]
 }
@@ -65,6 +66,22 @@ async fn a_customer_mistypes_as_often_as_a_server_guesses(app: App) {
     }
     app.clock.advance(Duration::from_mins(15));
     assert_eq!(mistype(&ann).await.as_deref(), Some("CODE_INVALID"));
+    app.assert_sound().await;
+}
+
+async fn a_customer_is_refused_as_often_as_a_server_guesses(app: App) {
+    let (shop, placed) = stock(&app, json!({}), 2).await;
+    redeem(&shop.key, code(&placed, 0), "bo").await.done();
+    let node = app.node_with(|config| config.limits.server_guesses = 12).await;
+    let ann = app.key("CUSTOMER", json!({"partnerId": shop.partner, "accountReference": "ann"})).await;
+    let ann = node.client(ann.secret().expect("a secret"));
+    for _ in 0..12 {
+        assert_eq!(redeem(&ann, code(&placed, 0), "ann").await.refusal(), Some("ALREADY_REDEEMED"));
+    }
+    let before = app.events().await;
+    assert_eq!(redeem(&ann, code(&placed, 0), "ann").await.refusal(), Some("RATE_LIMITED"));
+    assert_eq!(app.events().await, before, "limited tries write nothing");
+    redeem(&ann, code(&placed, 1), "ann").await.done();
     app.assert_sound().await;
 }
 
