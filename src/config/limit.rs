@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use super::{ConfigError, Documents, Variables, malformed};
 
 /// The largest page that may be allowed.
-pub const LARGEST_PAGE: usize = 10_000;
+pub const LARGEST_PAGE: u32 = 10_000;
 
 /// How much is served, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Limits {
             depth: count("CLAIMCHECK_MAX_DEPTH", 64, default.depth)?,
             complexity: count("CLAIMCHECK_MAX_COMPLEXITY", 100_000_000, default.complexity)?,
             aliases: count("CLAIMCHECK_MAX_ALIASES", 10_000, default.aliases)?,
-            page: variable.number("CLAIMCHECK_MAX_PAGE", 1..=LARGEST_PAGE as u32, default.page)?,
+            page: variable.number("CLAIMCHECK_MAX_PAGE", 1..=LARGEST_PAGE, default.page)?,
             errors: count("CLAIMCHECK_MAX_ERRORS", 10_000, default.errors)?,
             operations_per_socket: count("CLAIMCHECK_MAX_OPERATIONS", 100_000, default.operations_per_socket)?,
             sockets: count("CLAIMCHECK_MAX_SOCKETS", 10_000_000, default.sockets)?,

@@ -181,9 +181,9 @@ fn newest(session: &Session, first: Option<i32>) -> Result<u32, Fault> {
 
 /// What a page counts in a query's complexity. One that is larger than any may be is refused when it is asked for.
 pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
-    let size = first.or(last).and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE as usize);
+    let size = first.or(last).and_then(|size| u32::try_from(size).ok()).unwrap_or(DEFAULT_SIZE);
     // One of size 0 is asked for as well, for its `totalCount`.
-    times(if size > LARGEST_PAGE { 1 } else { size.max(1) }, child)
+    times(if size > LARGEST_PAGE { 1 } else { size.max(1) as usize }, child)
 }
 
 /// What so many records count. It ends below what a sum of it over the largest document would overflow with: the library adds as it comes.
@@ -344,7 +344,7 @@ mod tests {
     use crate::id::{ChannelId, OrderId};
 
     fn size_of(first: Option<i32>, last: Option<i32>) -> Option<(u32, bool)> {
-        Arguments { first, last, ..Arguments::default() }.size().ok()
+        Arguments { first, last, ..Arguments::default() }.size(100).ok()
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_refused_size_says_what_to_do() {
-        let refused = Arguments { first: Some(500), ..Arguments::default() }.size();
+        let refused = Arguments { first: Some(500), ..Arguments::default() }.size(100);
         assert!(
             matches!(refused, Err(Fault::BadInput(message)) if message.contains("`first`") && message.contains("pageInfo"))
         );
@@ -382,7 +382,8 @@ mod tests {
     fn a_page_costs_its_size_times_what_a_node_costs() {
         assert_eq!(cost(Some(50), None, 4), 201);
         assert_eq!(cost(None, None, 4), 81);
-        assert_eq!(cost(None, Some(i32::MAX), 1), 101);
+        assert_eq!(cost(None, Some(i32::MAX), 1), 2, "which is refused");
         assert_eq!(cost(Some(-1), None, 1), 21);
+        assert_eq!(cost(Some(10_000), None, usize::MAX), 1 << 40);
     }
 }

@@ -195,9 +195,11 @@ pub(super) async fn subscribe(
 ) -> Result<Delivery, Answer> {
     let measure = Measure::begin(graph, actor, OperationType::Subscription, &request);
     let begun = graph.subscribe(actor, request, resume).instrument(measure.span.clone());
-    let begun = timeout(patience, begun).await.unwrap_or_else(|_elapsed| {
-        Err(Answer::refused(refusal(UNAVAILABLE, "The subscription took too long to begin: try again.")))
-    });
+    let Ok(begun) = timeout(patience, begun).await else {
+        let answer = Answer::refused(refusal(UNAVAILABLE, "The subscription took too long to begin: try again."));
+        measure.answered(&answer);
+        return Err(answer);
+    };
     match &begun {
         Ok(_) => measure.begun(),
         Err(answer) => measure.answered(answer),

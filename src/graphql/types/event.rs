@@ -99,8 +99,9 @@ impl Event {
     /// The reason that was given. Null if none was, and where it was given by somebody of another side: to partners another partner or its
     /// customers, to customers anybody but themselves and the shop that they are customers of. What is said of an assignment is for whoever may know the
     /// account.
-    async fn reason(&self, ctx: &Context<'_>) -> Option<&String> {
+    async fn reason(&self, ctx: &Context<'_>) -> Option<Result<&String, Fault>> {
         let (event, session) = (&self.0.event, Session::of(ctx));
+        let reason = event.reason.as_ref()?;
         // Why a code was refused is the service's own word.
         let own_word = event.kind == kind::EventType::RedemptionRejected
             || (event.kind == kind::EventType::ExceptionOpened && !session.is_customer());
@@ -110,13 +111,18 @@ impl Event {
         } else {
             event.actor_partner_id.is_none()
         };
-        let account = event.account_id.zip(event.account_partner_id);
-        let known = account.is_none_or(|(account, partner)| session.scope().knows(account, partner));
+        if self.shows_actor(ctx) {
+            return Some(Ok(reason));
+        }
         // What is said of an assignment may name who has the unit.
-        let names = event.assignment_id.is_some()
-            && (event.kind == kind::EventType::ExceptionOpened || event.kind.to_string().starts_with(ASSIGNMENTS));
-        let shown = ((own_word || near) && (known || !names)) || self.shows_actor(ctx);
-        event.reason.as_ref().filter(|_| shown)
+        let known = if event.kind == kind::EventType::ExceptionOpened {
+            session.hears_of(event.assignment_id).await
+        } else {
+            let account = event.account_id.zip(event.account_partner_id);
+            let own = account.is_none_or(|(account, partner)| session.scope().knows(account, partner));
+            Ok(own || !event.kind.to_string().starts_with(ASSIGNMENTS))
+        };
+        known.map(|known| ((own_word || near) && known).then_some(reason)).transpose()
     }
 
     /// The id of the request that did it. Null where a task did, and to customers where it was not their own side.
