@@ -83,18 +83,13 @@
       again = true;
       return;
     }
-    const seen = () => {
-      outdated = false;
-      return PAUSE;
-    };
-    const failed = () => {
-      again = outdated = true;
-      return LATER;
-    };
-    looking = look().then(seen, failed).then((time) => {
+    const looked = (failed) => {
+      outdated = failed;
+      again ||= failed;
       if (connection) tell();
-      return time;
-    }).then((time) => new Promise((done) => setTimeout(done, time))).then(() => {
+      return failed ? LATER : PAUSE;
+    };
+    looking = look().then(() => looked(false), () => looked(true)).then((time) => new Promise((done) => setTimeout(done, time))).then(() => {
       looking = null;
       if (again) {
         again = false;

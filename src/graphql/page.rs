@@ -168,8 +168,8 @@ fn size(argument: &str, asked: i32, largest: u32) -> Result<u32, Fault> {
 
 /// The size of the first page, of a list that has no other.
 pub fn first(session: &Session, first: Option<i32>) -> Result<u32, Fault> {
-    let largest = session.largest_page;
-    first.map_or(Ok(largest.min(DEFAULT_SIZE)), |first| size("first", first, largest))
+    let (size, _) = Arguments { first, ..Arguments::default() }.size(session.largest_page)?;
+    Ok(size)
 }
 
 /// The size of a list of the newest. Its default is in the schema, and stands for less where that is too much.

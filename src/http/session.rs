@@ -146,9 +146,11 @@ impl Sessions {
     /// stays who it was, with every form it has open.
     pub fn welcome(&self, headers: &HeaderMap) -> Option<(Option<HeaderValue>, Token)> {
         let over_https = came_over_https(headers);
-        let known = GUEST.find(headers, over_https);
-        let lasts = |value| Some(self.seal.open::<()>(&GUEST, value, over_https)?.0 > self.seal.now() + LASTING / 2);
-        if let Some(value) = known.filter(|value| lasts(value) == Some(true)) {
+        let lasts = |value: &&str| {
+            let opened = self.seal.open::<()>(&GUEST, value, over_https);
+            opened.is_some_and(|(ends, ())| ends > self.seal.now() + LASTING / 2)
+        };
+        if let Some(value) = GUEST.find(headers, over_https).filter(lasts) {
             return Some((None, self.token(value)));
         }
         let cookie = self.seal.close(&GUEST, &(), self.seal.now() + LASTING, over_https)?;

@@ -125,7 +125,7 @@ impl Db {
 
 /// Applies what is missing. A newer version has left nothing to apply.
 async fn up(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    if unknown(connection).await?.is_empty() { Migrator::up(connection, None).await } else { Ok(()) }
+    if unknown(&applied(connection).await?).is_empty() { Migrator::up(connection, None).await } else { Ok(()) }
 }
 
 /// Each migration and whether the database at `url` has it, those of a newer version last; applies none.
@@ -200,13 +200,12 @@ async fn applied(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr
     names(connection, format!("SELECT version AS name FROM {MIGRATIONS}")).await
 }
 
-/// The migrations of the database that only a newer version knows.
-async fn unknown(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+/// Those of the migrations of a database that only a newer version knows.
+fn unknown(applied: &[String]) -> Vec<String> {
     let known: Vec<String> = known().collect();
-    let mut applied = applied(connection).await?;
-    applied.retain(|name| !known.contains(name));
-    applied.sort();
-    Ok(applied)
+    let mut unknown: Vec<String> = applied.iter().filter(|name| !known.contains(name)).cloned().collect();
+    unknown.sort();
+    unknown
 }
 
 /// The names of this version's migrations.
@@ -229,10 +228,10 @@ async fn refuse_foreign(connection: &impl ConnectionTrait, url: &str) -> Result<
     if !tables.is_empty() && !tables.iter().any(|table| table == MIGRATIONS) {
         return Err(OpenError::NotOurs(shown(url)));
     }
-    let newer = unknown(connection).await.map_err(|cause| failed(url, &cause))?;
+    let applied = applied(connection).await.map_err(|cause| failed(url, &cause))?;
+    let newer = unknown(&applied);
     let newest = known().last().unwrap_or_default();
     // A newer version has applied all of this one's first; where it has not, nothing is as it seems.
-    let applied = applied(connection).await.map_err(|cause| failed(url, &cause))?;
     let whole = known().all(|name| applied.contains(&name));
     match newer.iter().find(|name| !whole || !serves(name, &newest)) {
         Some(migration) => Err(OpenError::Newer { url: shown(url), migration: migration.clone() }),

@@ -152,9 +152,7 @@ async fn a_log_that_nobody_reads_is_nobodys_trouble(database: Database) {
     let (_nobody, log) = std::io::pipe().expect("a pipe");
     let mut service = program.start_into(&["serve"], log.into());
     let client = Client::new(service.address(), Some(secret.trim()));
-    let line = service.line();
-    let metrics = line.strip_prefix("metrics at http://").and_then(|line| line.strip_suffix("/metrics"));
-    let metrics = metrics.and_then(|address| address.parse().ok()).expect("an address");
+    let metrics = service.metrics_address();
     // More than the pipe holds, and more than waits for it.
     eventually("a lost line", async || {
         for _ in 0..20 {

@@ -6,7 +6,7 @@
 //! verified. Sequences of a run share a database and have products, orders and accounts of their own.
 //!
 //! A run tries 250 sequences on each engine, the same ones every time. `CLAIMCHECK_TEST_SEQUENCES` asks for more or fewer, and
-//! `CLAIMCHECK_MODEL_SEED` for others. What fails is shrunk to the shortest sequence that does.
+//! `CLAIMCHECK_TEST_SEED` for others. What fails is shrunk to the shortest sequence that does.
 
 #![expect(clippy::expect_used, reason = "a test that fails should panic")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a rule names what it allows, and refuses the rest")]
@@ -77,7 +77,7 @@ async fn the_service_does_what_the_design_says(database: Database) {
 fn explore(service: Service) -> Result<(), String> {
     let sequences =
         harness::variable("CLAIMCHECK_TEST_SEQUENCES").map_or(SEQUENCES, |text| text.parse().expect("a number"));
-    let seed: u64 = harness::variable("CLAIMCHECK_MODEL_SEED").map_or(1, |text| text.parse().expect("a number"));
+    let seed: u64 = harness::variable("CLAIMCHECK_TEST_SEED").map_or(1, |text| text.parse().expect("a number"));
     let config = Config { cases: sequences, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
     let mut bytes = [0; 32];
     for (byte, of_seed) in bytes.iter_mut().zip(seed.to_le_bytes()) {

@@ -51,7 +51,7 @@ impl Search {
         #[graphql(desc = "At most so many: 0 to 100, 20 if it is left out.")] first: Option<i32>,
     ) -> Result<Vec<SearchHit>, Fault> {
         let session = Session::of(ctx);
-        let most = page::first(Session::of(ctx), first)?;
+        let most = page::first(session, first)?;
         let text = query.trim();
         if text.is_empty() || text.contains('\0') || text.chars().nth(LONGEST).is_some() {
             return Err(Fault::BadInput(format!("`query` must have 1 to {LONGEST} characters.")));

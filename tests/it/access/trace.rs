@@ -129,7 +129,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
     let admin = admin.trim().to_owned();
     let mut service = program.start(&["serve"]);
     let address = service.address();
-    let metrics = service.line();
+    let metrics = service.metrics_address();
     let mut heard = Heard { answers: String::new(), secrets: vec![admin.clone()] };
     let client = Client::new(address, Some(&admin));
 
@@ -193,8 +193,7 @@ async fn nothing_that_is_written_names_a_secret(database: Database) {
         .await;
     heard.answers.push_str(&client.get("/readyz").send().await.expect("an answer").text().await.expect("a body"));
 
-    let metrics = metrics.strip_prefix("metrics at http://").and_then(|line| line.strip_suffix("/metrics"));
-    let counted = Scrape::at(metrics.and_then(|address| address.parse().ok()).expect("an address")).await;
+    let counted = Scrape::at(metrics).await;
     assert!(counted.count("claimcheck_operations_total", &[]) > 20, "{}", counted.0);
 
     let ended = service.terminate();

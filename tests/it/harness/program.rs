@@ -134,6 +134,13 @@ impl Running {
         address.unwrap_or_else(|| panic!("no address: {line:?} {}", self.ended().stderr))
     }
 
+    /// Where its metrics are, as its second line says.
+    pub fn metrics_address(&mut self) -> std::net::SocketAddr {
+        let line = self.line();
+        let address = line.strip_prefix("metrics at http://").and_then(|line| line.strip_suffix("/metrics"));
+        address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address: {line:?}"))
+    }
+
     /// The id of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
